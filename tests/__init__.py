@@ -1,0 +1,1 @@
+"""Tests of aioecrpublic, laid out like the package."""
