@@ -1,0 +1,1 @@
+"""One call's journey, a module a step; nothing here knows a particular service."""

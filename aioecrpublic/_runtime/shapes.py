@@ -1,0 +1,226 @@
+"""What the generated tables are made of: shapes, members, operations, and the roots of requests and responses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aioecrpublic._runtime.errors import ServiceError
+
+
+@runtime_checkable
+class BlobReader(Protocol):
+    """Bytes that can be read again at any place without being held in memory, such as a region of a file.
+
+    A blob member of a request takes one wherever it takes ``bytes``. It is read from worker threads,
+    twice per attempt at the most: to hash the request and to send it.
+    """
+
+    def __len__(self) -> int:
+        """How many bytes there are."""
+        ...
+
+    def read_at(self, offset: int, length: int, /) -> bytes:
+        """Exactly ``length`` bytes from ``offset`` on; anything else is an error that it raises itself."""
+        ...
+
+
+BytesLike: TypeAlias = bytes | bytearray | memoryview
+BlobInput: TypeAlias = BytesLike | BlobReader
+
+
+@attrs.frozen(kw_only=True)
+class ResponseMetadata:
+    """How a call went, beside what it returned.
+
+    Attributes:
+        request_id: The service's id of the last attempt (``x-amzn-requestid``), ``None`` if it sent none.
+        status: The HTTP status of the last attempt.
+        attempts: How many requests were sent, 1 when the first succeeded.
+        retry_delay: Seconds spent waiting between attempts, in total.
+    """
+
+    request_id: str | None = None
+    status: int = 0
+    attempts: int = 0
+    retry_delay: float = 0.0
+
+
+_NO_METADATA = ResponseMetadata()
+
+
+@attrs.define(kw_only=True)
+class Response:
+    """The root of every operation's response.
+
+    Attributes:
+        metadata: Request id, status, attempts and retry delay; takes no part in ``==`` or ``repr``.
+    """
+
+    metadata: ResponseMetadata = attrs.field(default=_NO_METADATA, eq=False, repr=False)
+
+
+ResponseT = TypeVar("ResponseT", bound=Response)
+ResponseT_co = TypeVar("ResponseT_co", bound=Response, covariant=True)
+
+
+class Request(Generic[ResponseT_co]):
+    """The root of every operation's request; its argument is the response that the operation returns."""
+
+    __slots__ = ()
+
+
+RequestT = TypeVar("RequestT", bound="Request[Any]")
+
+
+@attrs.frozen
+class String:
+    """A string; lengths in characters, ``pattern`` matches the whole of it."""
+
+    min: int | None = None
+    max: int | None = None
+    pattern: str | None = None
+    enum: type[str] | None = None
+
+
+@attrs.frozen
+class Number:
+    """An integer or, with ``integer=False``, a floating-point number."""
+
+    min: float | None = None
+    max: float | None = None
+    integer: bool = True
+
+
+@attrs.frozen
+class Boolean:
+    """True or false."""
+
+
+@attrs.frozen
+class Timestamp:
+    """A point in time: epoch seconds with a fraction on the wire, a timezone-aware ``datetime`` here."""
+
+
+@attrs.frozen
+class Blob:
+    """Bytes, base64 on the wire; lengths in bytes, before base64."""
+
+    min: int | None = None
+    max: int | None = None
+
+
+@attrs.frozen
+class ListOf:
+    """A list of the shape named ``element``."""
+
+    element: str
+    min: int | None = None
+    max: int | None = None
+
+
+@attrs.frozen
+class MapOf:
+    """A map from strings to the shape named ``value``."""
+
+    key: str
+    value: str
+    min: int | None = None
+    max: int | None = None
+
+
+@attrs.frozen
+class Member:
+    """One member of a structure: our name, the wire's name, the name of its shape."""
+
+    name: str
+    wire: str
+    shape: str
+    required: bool = False
+
+
+@attrs.frozen
+class Structure:
+    """A class of ours and its members."""
+
+    cls: type
+    members: tuple[Member, ...] = ()
+
+
+Shape: TypeAlias = String | Number | Boolean | Timestamp | Blob | ListOf | MapOf | Structure
+
+
+@attrs.frozen
+class Pagination:
+    """How an operation pages, in our member names; ``result`` is the list that the items come from."""
+
+    input_token: str
+    output_token: str
+    result: str
+    limit: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Operation(Generic[RequestT, ResponseT]):
+    """One operation of the service.
+
+    Attributes:
+        name: The model's name, which ``X-Amz-Target`` ends in.
+        method: The name of the client's method.
+        request: The class of its request.
+        response: The class of its response.
+        request_shape: The name of the request's shape.
+        response_shape: The name of the response's shape.
+        errors: The modelled errors that it may raise.
+        pagination: How it pages, if it does.
+        quota: Published requests per second for one account in one region, if there is one.
+        regions: The only regions that serve it; ``None`` means all of the service's.
+    """
+
+    name: str
+    method: str
+    request: type[RequestT]
+    response: type[ResponseT]
+    request_shape: str
+    response_shape: str
+    errors: tuple[type[ServiceError], ...] = ()
+    pagination: Pagination | None = None
+    quota: float | None = None
+    regions: tuple[str, ...] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Service:
+    """A service as its model describes it, whole.
+
+    Attributes:
+        name: botocore's name of it, such as ``ecr-public``.
+        service_id: The model's ``serviceId``.
+        api_version: The date of the model.
+        content_type: The content type of requests and responses.
+        target_prefix: What ``X-Amz-Target`` begins with, before the dot.
+        signing_name: The service in the signature's scope.
+        endpoint_prefix: The model's endpoint prefix.
+        regions: The regions that serve it, the default first; empty means that any region may.
+        endpoints: What botocore's rule set answers for ``(region, use_fips, use_dualstack)``: a URL.
+        shapes: Every shape by its name in the model.
+        operations: Every operation by its name in the model.
+        errors: Every modelled error by its code.
+    """
+
+    name: str
+    service_id: str
+    api_version: str
+    content_type: str
+    target_prefix: str
+    signing_name: str
+    endpoint_prefix: str
+    regions: tuple[str, ...]
+    endpoints: Mapping[tuple[str, bool, bool], str]
+    shapes: Mapping[str, Shape]
+    operations: Mapping[str, Operation[Any, Any]]
+    errors: Mapping[str, type[ServiceError]]

@@ -1,0 +1,85 @@
+"""Which Python type a shape has, by the direction it travels in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aioecrpublic.codegen.model import MemberModel, ServiceModel, ShapeModel
+
+_SCALARS: Mapping[str, str] = {
+    "string": "str",
+    "integer": "int",
+    "long": "int",
+    "float": "float",
+    "double": "float",
+    "boolean": "bool",
+    "timestamp": "datetime.datetime",
+}
+
+
+@attrs.frozen
+class Annotator:
+    """Annotations for one service's shapes.
+
+    What only goes out takes the widest type that serialises (``Sequence``, ``Mapping``, any blob); what may come
+    in has the exact type that parsing makes (``list``, ``dict``, ``bytes``).
+
+    Attributes:
+        model: The service.
+        sent: Names of the shapes that only ever go out.
+        prefix: What stands before a class of the service, such as ``types.``.
+        quoted: Classes that are not defined yet where they are named.
+    """
+
+    model: ServiceModel
+    sent: frozenset[str]
+    prefix: str = ""
+    quoted: frozenset[str] = frozenset()
+
+    def plain(self, name: str, *, outgoing: bool) -> str:
+        """The type of the shape called ``name``."""
+        shape = self.model.shapes[name]
+        if shape.type == "structure":
+            return f'"{self.prefix}{name}"' if name in self.quoted else self.prefix + name
+        if shape.is_enum:
+            return f"{self.prefix}{name} | str"
+        if shape.type == "blob":
+            return "BlobInput" if outgoing else "bytes"
+        if shape.type == "list":
+            element = self.plain(shape.traits["member"]["shape"], outgoing=outgoing)
+            return f"{'Sequence' if outgoing else 'list'}[{element}]"
+        if shape.type == "map":
+            value = self.plain(shape.traits["value"]["shape"], outgoing=outgoing)
+            return f"{'Mapping' if outgoing else 'dict'}[str, {value}]"
+        return _SCALARS[shape.type]
+
+    def optional(self, name: str, *, outgoing: bool) -> str:
+        """The same, or ``None`` for absent."""
+        plain = self.plain(name, outgoing=outgoing)
+        return f'"{plain[1:-1]} | None"' if plain.startswith('"') else f"{plain} | None"
+
+    def field(self, structure: ShapeModel, member: MemberModel) -> str:
+        """The line that declares ``member`` in the class of ``structure``."""
+        outgoing = structure.name in self.sent
+        kind = self.model.shapes[member.shape].type
+        if not outgoing and kind in {"list", "map"}:
+            container = "list" if kind == "list" else "dict"
+            return f"{member.name}: {self.plain(member.shape, outgoing=False)} = attrs.field(factory={container})"
+        options = [] if member.required else ["default=None"]
+        if f"{structure.name}.{member.wire}" in self.model.overlay.secrets or self._sensitive(member.shape):
+            options.append("repr=show_secret")
+        elif kind == "blob":
+            options.append("repr=show_blob")
+        annotate = self.plain if member.required else self.optional
+        declaration = f"{member.name}: {annotate(member.shape, outgoing=outgoing)}"
+        if options == ["default=None"]:
+            return f"{declaration} = None"
+        return f"{declaration} = attrs.field({', '.join(options)})" if options else declaration
+
+    def _sensitive(self, shape: str) -> bool:
+        return bool(self.model.shapes[shape].traits.get("sensitive"))

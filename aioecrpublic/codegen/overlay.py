@@ -1,0 +1,44 @@
+"""The overlay: facts about a service that its model does not have."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping  # noqa: TC003 - cattrs resolves the annotations
+from pathlib import Path
+
+import attrs
+import cattrs
+
+from aioecrpublic.codegen.errors import GeneratorError
+
+_DIRECTORY = Path(__file__).parent / "overlays"
+
+
+@attrs.frozen
+class ErrorFacts:
+    """What is known of a modelled error."""
+
+    status: int = 400
+    retryable: bool = False
+
+
+@attrs.frozen
+class Overlay:
+    """The overlay of one service; an empty one where there is no file."""
+
+    regions: tuple[str, ...] = ()
+    secrets: frozenset[str] = frozenset()
+    operation_regions: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    quotas: Mapping[str, float] = attrs.field(factory=dict)
+    errors: Mapping[str, ErrorFacts] = attrs.field(factory=dict)
+
+
+def load_overlay(service: str) -> Overlay:
+    """The overlay of ``service``, strictly read: an unknown key is an error."""
+    path = _DIRECTORY / f"{service}.toml"
+    if not path.exists():
+        return Overlay()
+    try:
+        return cattrs.Converter(forbid_extra_keys=True).structure(tomllib.loads(path.read_text("utf-8")), Overlay)
+    except (tomllib.TOMLDecodeError, cattrs.BaseValidationError) as error:
+        raise GeneratorError(f"{path.name}: {error}") from error
