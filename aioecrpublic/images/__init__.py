@@ -1,0 +1,27 @@
+"""Reading container images from anywhere; nothing in here knows AWS.
+
+A source (`OCILayout`, or what `open_image` makes of a string) is opened, `load_image` walks it into an
+`ImageGraph`, and blobs are then read range by range.
+"""
+
+from aioecrpublic.images.blobs import FileBlob, FileRange
+from aioecrpublic.images.descriptor import Descriptor, Platform
+from aioecrpublic.images.errors import ImageError
+from aioecrpublic.images.graph import ImageGraph, ManifestNode, load_image
+from aioecrpublic.images.layout import OCILayout
+from aioecrpublic.images.source import Blob, BlobReader, ImageSource
+
+__all__ = [
+    "Blob",
+    "BlobReader",
+    "Descriptor",
+    "FileBlob",
+    "FileRange",
+    "ImageError",
+    "ImageGraph",
+    "ImageSource",
+    "ManifestNode",
+    "OCILayout",
+    "Platform",
+    "load_image",
+]

@@ -1,0 +1,169 @@
+"""The files of an image layout, in a directory or elsewhere, by their path within the layout.
+
+Everything here blocks and is called from worker threads.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from typing import Protocol
+
+from aioecrpublic.images.blobs import FileHandle, FileRange
+from aioecrpublic.images.errors import ImageError, shown
+
+_MAX_LINKS = 16
+_OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+
+
+class Files(Protocol):
+    """The files of one layout, once `open` was called."""
+
+    @property
+    def name(self) -> str:
+        """What they are called in messages."""
+        ...
+
+    def open(self) -> None:
+        """Open what holds the files.
+
+        Raises:
+            ImageError: it is not there or cannot be read.
+        """
+        ...
+
+    def find(self, path: str) -> FileRange | None:
+        """Open the file at `path` and return its content, None if there is none.
+
+        Each range found is closed by `release`.
+
+        Raises:
+            ImageError: it is no regular file, leads outside, or cannot be read.
+        """
+        ...
+
+    def release(self, content: FileRange) -> None:
+        """Close a file found."""
+        ...
+
+    def close(self) -> None:
+        """Close everything, files not yet released included."""
+        ...
+
+
+class DirectoryFiles:
+    """The files below one directory, which symbolic links cannot leave."""
+
+    def __init__(self, path: str, name: str) -> None:
+        """Describe the files below the directory `path`; `name` is for messages."""
+        self.name = name
+        self._path = path
+        self._root: FileHandle | None = None
+        self._opened: set[FileHandle] = set()
+        self._lock = threading.Lock()
+
+    def open(self) -> None:
+        """Open the directory; later renames and replacements of it have no effect on what is read."""
+        try:
+            self._root = FileHandle(os.open(self._path, _OPEN_DIRECTORY), self.name)
+        except (OSError, ValueError) as error:
+            raise ImageError(f"{self.name}: {_reason(error)}") from error
+
+    def find(self, path: str) -> FileRange | None:
+        """Open the regular file at `path`, None if there is none."""
+        name = f"{self.name}: {path}"
+        root = self._root
+        if root is None:
+            raise ImageError(f"{name}: read before the source was opened")
+        with root.use() as directory:
+            try:
+                descriptor = _open_beneath(directory, path, name)
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                raise ImageError(f"{name}: {_reason(error)}") from error
+        file = FileHandle(descriptor, name)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            file.close()
+            raise ImageError(f"{name}: not a regular file")
+        with self._lock:
+            self._opened.add(file)
+        if root.closed:
+            self.close()
+        return FileRange(file, 0, status.st_size)
+
+    def release(self, content: FileRange) -> None:
+        """Close a file found."""
+        content.file.close()
+        with self._lock:
+            self._opened.discard(content.file)
+
+    def close(self) -> None:
+        """Close the directory and all files."""
+        if self._root is not None:
+            self._root.close()
+        with self._lock:
+            for file in self._opened:
+                file.close()
+            self._opened.clear()
+
+
+def _open_beneath(root: int, path: str, name: str) -> int:
+    """Open `path` below the directory `root` without ever leaving it, and return the descriptor.
+
+    Each component is opened by itself, relative to the directory before it and never through a link;
+    links are read and followed here. A path checked first and opened later could have changed between.
+    """
+    pending = _steps(path, name)
+    opened = [os.dup(root)]
+    links = 0
+    try:
+        while pending:
+            step = pending.pop()
+            if step == "..":
+                os.close(opened.pop())
+                if not opened:
+                    raise ImageError(f"{name}: a symbolic link leads outside the layout")
+                continue
+            found = _open_component(opened[-1], step)
+            if isinstance(found, int):
+                opened.append(found)
+                continue
+            links += 1
+            if links > _MAX_LINKS:
+                raise ImageError(f"{name}: too many symbolic links")
+            pending += _steps(found, name)
+        return opened.pop()
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _steps(path: str, name: str) -> list[str]:
+    """Return the components of a relative path, the last first."""
+    if path.startswith("/"):
+        raise ImageError(f"{name}: a symbolic link leads outside the layout: {shown(path)}")
+    return [step for step in reversed(path.split("/")) if step not in {"", "."}]
+
+
+def _open_component(directory: int, part: str) -> int | str:
+    """Open one component; return its descriptor, or the target if it is a symbolic link."""
+    try:
+        return os.open(part, _OPEN_FILE, dir_fd=directory)
+    except OSError as error:
+        # Linux and macOS answer ELOOP to O_NOFOLLOW on a link, FreeBSD EMLINK.
+        if error.errno not in {errno.ELOOP, errno.EMLINK}:
+            raise
+    return os.readlink(part, dir_fd=directory)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such directory"
+    if isinstance(error, NotADirectoryError):
+        return "not a directory"
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

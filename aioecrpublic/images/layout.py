@@ -1,0 +1,269 @@
+"""The OCI image layout: `oci-layout`, `index.json` and `blobs/ALGORITHM/HEX` (image-layout.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
+
+from aioecrpublic.images import jsondoc
+from aioecrpublic.images.blobs import FileBlob
+from aioecrpublic.images.digest import check_digest, verify
+from aioecrpublic.images.errors import ImageError, shown
+from aioecrpublic.images.files import DirectoryFiles
+from aioecrpublic.images.manifest import (
+    MAX_MANIFEST_SIZE,
+    check_manifest_type,
+    parse_entries,
+    parse_manifest,
+)
+from aioecrpublic.images.mediatypes import INDEXES
+from aioecrpublic.images.reference import familiar_name
+from aioecrpublic.images.source import SourceLifecycle
+from aioecrpublic.images.threads import acquire_in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aioecrpublic.images.blobs import FileRange
+    from aioecrpublic.images.descriptor import Descriptor
+    from aioecrpublic.images.files import Files
+    from aioecrpublic.images.manifest import Manifest
+
+REF_NAME = "org.opencontainers.image.ref.name"
+CONTAINERD_NAME = "io.containerd.image.name"
+
+_LAYOUT_FILE = "oci-layout"
+_INDEX_FILE = "index.json"
+_LAYOUT_VERSION = "1.0.0"
+_MAX_LAYOUT_FILE = 64 * 1024
+_SHOWN_REFERENCES = 20
+
+
+class LayoutSource(SourceLifecycle):
+    """An image in a layout whose files are anywhere: the base of `OCILayout` and the archives."""
+
+    def __init__(self, files: Files, reference: str | None) -> None:
+        """Read the image `reference`, or the only one, from `files`."""
+        self._files = files
+        self._reference = reference
+        self._entries: tuple[Descriptor, ...] = ()
+        self._root: Descriptor | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """What the source is called in messages."""
+        return self._files.name if self._reference is None else f"{self._files.name}:{self._reference}"
+
+    async def open(self) -> Descriptor:
+        """Open the layout and return the descriptor of the chosen image or index."""
+        async with self._opening:
+            if self._closed:
+                raise ImageError(f"{self.name}: used after it was closed")
+            if self._root is None:
+                self._root = await acquire_in_thread(self._open, lambda _: self._files.close())
+            return self._root
+
+    async def read_manifest(self, descriptor: Descriptor) -> bytes:
+        """Return the exact bytes of a manifest, checked against size and digest."""
+        await self.open()
+        return await asyncio.to_thread(self._read_manifest, descriptor)
+
+    async def open_blob(self, descriptor: Descriptor) -> FileBlob:
+        """Open a blob, which must exist and have the descriptor's size."""
+        await self.open()
+        content = await acquire_in_thread(partial(self._find_blob, descriptor), self._files.release)
+        return FileBlob(descriptor, content, lambda _: self._files.release(content))
+
+    async def check_blob(self, descriptor: Descriptor) -> None:
+        """Check that a blob exists and has the descriptor's size."""
+        await self.open()
+        await asyncio.to_thread(self._check_blob, descriptor)
+
+    async def referrers(self, digest: str) -> tuple[Descriptor, ...]:
+        """Return the manifests of this layout that refer to `digest` as their subject.
+
+        These are the signatures, SBOMs and the like that `index.json` lists beside the image, directly or in
+        an index tagged by the referrers tag schema (OCI distribution specification): `sha256-HEX`.
+
+        Raises:
+            ImageError: a manifest in the layout is malformed.
+        """
+        await self.open()
+        return await asyncio.to_thread(self._referrers, digest)
+
+    async def close(self) -> None:
+        """Close the layout and every blob opened from it."""
+        self._closed = True
+        await asyncio.to_thread(self._files.close)
+
+    def _open(self) -> Descriptor:
+        try:
+            self._files.open()
+            self._check_layout_version()
+            self._entries = self._read_entries()
+            return choose_entry(self._entries, self._reference, self._files.name)
+        except BaseException:
+            self._files.close()
+            raise
+
+    def _check_layout_version(self) -> None:
+        raw = self._read_file(_LAYOUT_FILE, _MAX_LAYOUT_FILE)
+        where = f"{self._files.name}: {_LAYOUT_FILE}"
+        version = jsondoc.text(jsondoc.parse_object(raw, where), "imageLayoutVersion", where)
+        if version != _LAYOUT_VERSION:
+            raise ImageError(f"{where}: imageLayoutVersion is {shown(version)}, not {shown(_LAYOUT_VERSION)}")
+
+    def _read_entries(self) -> tuple[Descriptor, ...]:
+        raw = self._read_file(_INDEX_FILE, MAX_MANIFEST_SIZE)
+        where = f"{self._files.name}: {_INDEX_FILE}"
+        return parse_entries(jsondoc.parse_object(raw, where), where)
+
+    def _read_file(self, path: str, limit: int) -> bytes:
+        content = self._files.find(path)
+        if content is None:
+            raise ImageError(f"{self._files.name}: {path} is missing; this is no OCI image layout")
+        try:
+            if len(content) > limit:
+                raise ImageError(f"{self._files.name}: {path} has {len(content)} bytes, more than {limit}")
+            return content.read_at(0, len(content))
+        finally:
+            self._files.release(content)
+
+    def _read_manifest(self, descriptor: Descriptor) -> bytes:
+        check_manifest_size(descriptor, self._files.name)
+        content = self._find_blob(descriptor)
+        try:
+            raw = content.read_at(0, descriptor.size)
+        finally:
+            self._files.release(content)
+        verify(raw, descriptor.digest, f"{self._files.name}: manifest {descriptor.digest}")
+        return raw
+
+    def _find_blob(self, descriptor: Descriptor) -> FileRange:
+        where = f"{self._files.name}: blob {descriptor.digest}"
+        content = self._files.find(blob_path(descriptor.digest, where))
+        if content is None:
+            raise ImageError(f"{where} is missing")
+        if len(content) != descriptor.size:
+            self._files.release(content)
+            raise ImageError(f"{where} has {len(content)} bytes, but its descriptor says {descriptor.size}")
+        return content
+
+    def _check_blob(self, descriptor: Descriptor) -> None:
+        self._files.release(self._find_blob(descriptor))
+
+    def _referrers(self, digest: str) -> tuple[Descriptor, ...]:
+        check_digest(digest, "referrers")
+        fallback = digest.replace(":", "-")
+        found: dict[str, Descriptor] = {}
+        for entry in self._entries:
+            if entry.annotations.get(REF_NAME) == fallback and entry.media_type in INDEXES:
+                candidates: Sequence[Descriptor] = self._parse(entry).manifests
+            else:
+                candidates = [entry]
+            for candidate in candidates:
+                referrer = self._as_referrer(candidate, digest)
+                if referrer is not None:
+                    found.setdefault(referrer.digest, referrer)
+        return tuple(found.values())
+
+    def _as_referrer(self, candidate: Descriptor, digest: str) -> Descriptor | None:
+        manifest = self._parse(candidate)
+        if manifest.subject is None or manifest.subject.digest != digest:
+            return None
+        config_type = None if manifest.config is None else manifest.config.media_type
+        return attrs.evolve(
+            candidate,
+            artifact_type=manifest.artifact_type or config_type,
+            annotations={**manifest.annotations, **candidate.annotations},
+        )
+
+    def _parse(self, descriptor: Descriptor) -> Manifest:
+        where = f"{self._files.name}: manifest {descriptor.digest}"
+        check_manifest_type(descriptor, where)
+        return parse_manifest(self._read_manifest(descriptor), descriptor, where)
+
+
+class OCILayout(LayoutSource):
+    """An image in an OCI image layout directory.
+
+    Args:
+        path: the directory.
+        reference: which image, if `index.json` lists several: its `org.opencontainers.image.ref.name`
+            annotation (`1.0`), the full name that Docker and containerd write (`app:1.0`), or its digest.
+
+    Files are opened below the directory only: symbolic links within it are followed, others refused.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], reference: str | None = None) -> None:
+        path = os.fspath(path)
+        super().__init__(DirectoryFiles(path, f"oci:{path}"), reference)
+
+
+def choose_entry(entries: Sequence[Descriptor], reference: str | None, name: str) -> Descriptor:
+    """Return the entry of an `index.json` that `reference` names, or the only one.
+
+    Raises:
+        ImageError: there is none or more than one; the message lists what there is.
+    """
+    if reference is None:
+        chosen = list(entries)
+    else:
+        chosen = [entry for entry in entries if _is_named(entry, reference)]
+    if len({entry.digest for entry in chosen}) == 1:
+        return chosen[0]
+    if not entries:
+        raise ImageError(f"{name}: {_INDEX_FILE} lists no image")
+    if reference is None:
+        raise ImageError(
+            f"{name}: {_INDEX_FILE} lists {len(entries)} images; choose one of {_names(entries)}"
+        )
+    if chosen:
+        raise ImageError(
+            f"{name}: {len(chosen)} images are called {shown(reference)}; choose by digest: "
+            + ", ".join(entry.digest for entry in chosen[:_SHOWN_REFERENCES])
+        )
+    raise ImageError(f"{name}: no image {shown(reference)}; there are {_names(entries)}")
+
+
+def blob_path(digest: str, where: str) -> str:
+    """Return the path of a blob within a layout; a malformed digest never becomes one."""
+    return "blobs/" + check_digest(digest, where).replace(":", "/")
+
+
+def check_manifest_size(descriptor: Descriptor, name: str) -> None:
+    """Check that a manifest may be read into memory.
+
+    Raises:
+        ImageError: it is larger than the service takes.
+    """
+    if descriptor.size > MAX_MANIFEST_SIZE:
+        raise ImageError(
+            f"{name}: manifest {descriptor.digest} has {descriptor.size} bytes, "
+            f"more than the {MAX_MANIFEST_SIZE} that ECR Public takes"
+        )
+
+
+def _is_named(entry: Descriptor, reference: str) -> bool:
+    if reference.removeprefix("@") == entry.digest:
+        return True
+    ref_name = entry.annotations.get(REF_NAME)
+    full_name = entry.annotations.get(CONTAINERD_NAME)
+    if reference in {ref_name, full_name}:
+        return True
+    return full_name is not None and familiar_name(reference) == familiar_name(full_name)
+
+
+def _names(entries: Sequence[Descriptor]) -> str:
+    names = [
+        entry.annotations.get(CONTAINERD_NAME) or entry.annotations.get(REF_NAME) or entry.digest
+        for entry in entries
+    ]
+    more = f" and {len(names) - _SHOWN_REFERENCES} more" if len(names) > _SHOWN_REFERENCES else ""
+    return ", ".join(shown(name)[1:-1] for name in names[:_SHOWN_REFERENCES]) + more
