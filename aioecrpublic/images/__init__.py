@@ -9,6 +9,7 @@ from aioecrpublic.images.descriptor import Descriptor, Platform
 from aioecrpublic.images.errors import ImageError
 from aioecrpublic.images.graph import ImageGraph, ManifestNode, load_image
 from aioecrpublic.images.layout import OCILayout
+from aioecrpublic.images.opening import open_image
 from aioecrpublic.images.source import Blob, BlobReader, ImageSource
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "OCILayout",
     "Platform",
     "load_image",
+    "open_image",
 ]

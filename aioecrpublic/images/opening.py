@@ -1,0 +1,115 @@
+"""From the way people write an image source to the source."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aioecrpublic.images.errors import ImageError, shown
+from aioecrpublic.images.layout import OCILayout
+from aioecrpublic.images.source import ImageSource, SourceLifecycle
+
+if TYPE_CHECKING:
+    from aioecrpublic.images.descriptor import Descriptor
+    from aioecrpublic.images.source import Blob
+
+_FORMS = "oci:DIR[:REFERENCE] or a path"
+# What other tools understand and this package does not, lest it be taken for the name of a file.
+_FOREIGN = frozenset({"containers-storage", "dir", "docker-daemon", "http", "https", "ostree", "sif"})
+
+
+def open_image(source: str | os.PathLike[str] | ImageSource) -> ImageSource:
+    """Return the image source that a string or path means; nothing is read yet.
+
+    Args:
+        source: `oci:DIR[:REFERENCE]`, or a path, with or without `:REFERENCE`, whose kind is detected when it
+            is opened. As in skopeo, the path after `oci:` ends at the first colon; `OCILayout` takes any path.
+            A source is returned as it is.
+
+    Raises:
+        ImageError: the string has none of these forms.
+    """
+    if not isinstance(source, str | os.PathLike):
+        return source
+    text = os.fspath(source)
+    if not isinstance(source, str):
+        return DetectedImage(text)
+    scheme, colon, rest = text.partition(":")
+    if scheme == "oci" and colon:
+        path, _, reference = rest.partition(":")
+        if not path:
+            raise ImageError(f"{shown(text)}: no path; expected {_FORMS}")
+        return OCILayout(path, reference or None)
+    if not text or (colon and scheme in _FOREIGN):
+        raise ImageError(f"{shown(text)} is no image source; expected {_FORMS}")
+    return DetectedImage(text)
+
+
+class DetectedImage(SourceLifecycle):
+    """An image at a path whose kind is found out when it is opened.
+
+    Args:
+        path: a directory, which must be an OCI layout; if there is nothing at the path, what follows its last
+            `:` is taken for a reference.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._source: ImageSource | None = None
+        self._opening = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        """What the source is called in messages."""
+        return self._path if self._source is None else self._source.name
+
+    async def open(self) -> Descriptor:
+        """Find out what is at the path and open it."""
+        source = await self._detected()
+        return await source.open()
+
+    async def read_manifest(self, descriptor: Descriptor) -> bytes:
+        """Return the exact bytes of a manifest, checked against size and digest."""
+        source = await self._detected()
+        return await source.read_manifest(descriptor)
+
+    async def open_blob(self, descriptor: Descriptor) -> Blob:
+        """Open a blob, which must exist and have the descriptor's size."""
+        source = await self._detected()
+        return await source.open_blob(descriptor)
+
+    async def check_blob(self, descriptor: Descriptor) -> None:
+        """Check that a blob exists and has the descriptor's size."""
+        source = await self._detected()
+        await source.check_blob(descriptor)
+
+    async def close(self) -> None:
+        """Free everything."""
+        if self._source is not None:
+            await self._source.close()
+
+    async def _detected(self) -> ImageSource:
+        async with self._opening:
+            if self._source is None:
+                self._source = await asyncio.to_thread(_detect, self._path)
+            return self._source
+
+
+def _detect(text: str) -> ImageSource:
+    path, colon, reference = text.rpartition(":")
+    try:
+        if not colon or os.path.lexists(text):
+            return _detect_path(text, None)
+        return _detect_path(path, reference or None)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ImageError(f"{shown(text)}: {reason}; expected {_FORMS}") from error
+
+
+def _detect_path(path: str, reference: str | None) -> ImageSource:
+    if stat.S_ISDIR(Path(path).stat().st_mode):
+        return OCILayout(path, reference)
+    raise ImageError(f"{shown(path)}: neither an OCI layout nor an image archive")
