@@ -1,0 +1,131 @@
+"""HTTP bodies in segments: text as it is, big blobs as base64 that is made slice by slice while it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING
+
+import attrs
+import pybase64
+
+from aioecrpublic._runtime.shapes import BlobReader
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from concurrent.futures import Executor
+
+    from aioecrpublic._runtime.shapes import BlobInput
+
+# A multiple of three, so that slices of base64 follow each other without padding. Measured: larger slices gain
+# nothing on loopback, and under TLS they stall the event loop while they are encrypted.
+SLICE = 192 * 1024
+# Up to here one call of hashlib costs less than a trip to a worker thread.
+SMALL = 64 * 1024
+
+
+@attrs.frozen
+class BlobSegment:
+    """A blob on its way into JSON: its base64 stands for it on the wire."""
+
+    reader: BlobReader
+    length: int
+
+    @property
+    def encoded_length(self) -> int:
+        """Bytes of base64."""
+        return 4 * ((self.length + 2) // 3)
+
+    def slices(self) -> Iterator[bytes]:
+        """The base64, slice after slice; blocks, so it runs in worker threads."""
+        for offset in range(0, self.length, SLICE):
+            yield self.encoded(offset)
+
+    def encoded(self, offset: int) -> bytes:
+        """The base64 of the slice that begins at byte ``offset``."""
+        return pybase64.b64encode(self.reader.read_at(offset, min(SLICE, self.length - offset)))
+
+
+class BytesReader:
+    """A ``BlobReader`` over bytes in memory, without a copy."""
+
+    __slots__ = ("_view",)
+
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        self._view = memoryview(data).cast("B")
+
+    def __len__(self) -> int:
+        return self._view.nbytes
+
+    def read_at(self, offset: int, length: int, /) -> memoryview:
+        """A view of the range."""
+        return self._view[offset : offset + length]
+
+
+def blob_reader(value: BlobInput) -> BlobReader:
+    """``value`` as something that can be read anywhere."""
+    # A view is as good as bytes to base64 and hashing, which is all that reads it.
+    return value if isinstance(value, BlobReader) else BytesReader(value)  # type: ignore[return-value]
+
+
+class Body:
+    """One request's body, which can be hashed and sent as often as needed.
+
+    Attributes:
+        length: Bytes on the wire.
+    """
+
+    __slots__ = ("_digest", "_segments", "length")
+
+    def __init__(self, segments: tuple[bytes | BlobSegment, ...]) -> None:
+        self._segments = segments
+        self._digest: str | None = None
+        self.length = sum(
+            part.encoded_length if isinstance(part, BlobSegment) else len(part) for part in segments
+        )
+
+    @property
+    def content(self) -> bytes | None:
+        """The whole body where it is a single piece of text, else ``None``: it has to be streamed."""
+        only = self._segments[0]
+        return only if len(self._segments) == 1 and isinstance(only, bytes) else None
+
+    async def sha256(self, executor: Executor) -> str:
+        """The SHA-256 in hexadecimal, computed once, off the event loop unless it is small."""
+        if self._digest is None:
+            content = self.content
+            if content is not None and len(content) <= SMALL:
+                self._digest = hashlib.sha256(content).hexdigest()
+            else:
+                self._digest = await asyncio.get_running_loop().run_in_executor(executor, self._hash)
+        return self._digest
+
+    async def stream(self, executor: Executor) -> AsyncIterator[bytes]:
+        """The bytes to send; the next slice is encoded in a worker thread while the caller sends this one."""
+        loop = asyncio.get_running_loop()
+        for part in self._segments:
+            if isinstance(part, bytes):
+                yield part
+                continue
+            upcoming = loop.run_in_executor(executor, part.encoded, 0)
+            try:
+                for following in range(SLICE, part.length + SLICE, SLICE):
+                    encoded = await upcoming
+                    if following < part.length:
+                        upcoming = loop.run_in_executor(executor, part.encoded, following)
+                    yield encoded
+            finally:
+                upcoming.cancel()
+
+    def read(self) -> bytes:
+        """The whole body at once; blocks, for small bodies and tests."""
+        return b"".join(
+            b"".join(part.slices()) if isinstance(part, BlobSegment) else part for part in self._segments
+        )
+
+    def _hash(self) -> str:
+        digest = hashlib.sha256()
+        for part in self._segments:
+            for piece in part.slices() if isinstance(part, BlobSegment) else (part,):
+                digest.update(piece)
+        return digest.hexdigest()

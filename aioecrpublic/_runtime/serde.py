@@ -1,0 +1,396 @@
+"""Between attrs objects and the JSON of the wire, both ways, from the service's shape table.
+
+cattrs compiles one function a class and direction, on first use; the hooks for members come from the shapes.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import secrets
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import cattrs
+import pybase64
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from aioecrpublic._base import ECRPublicError
+from aioecrpublic._runtime.body import SMALL, BlobSegment, Body, blob_reader
+from aioecrpublic._runtime.shapes import (
+    Blob,
+    BlobReader,
+    Boolean,
+    ListOf,
+    MapOf,
+    Number,
+    Response,
+    String,
+    Structure,
+    Timestamp,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aioecrpublic._runtime.errors import ServiceError
+    from aioecrpublic._runtime.shapes import Member, Operation, Service, Shape
+
+    Hook: TypeAlias = Callable[[Any, Any], Any]
+    Unhook: TypeAlias = Callable[[Any], Any]
+
+_RequestT = TypeVar("_RequestT")
+_ResponseT = TypeVar("_ResponseT", bound=Response)
+_UTC = datetime.UTC
+# Compact, and ASCII so that any string at all can be encoded.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+
+
+class SerdeError(ECRPublicError):
+    """JSON that is not JSON, or not of the shape that the model says."""
+
+
+class Serde:
+    """Everything that one service's messages need, compiled when it is first used."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._converter = cattrs.Converter(detailed_validation=False)
+        self._structurers: dict[str, Callable[[Any], Any]] = {}
+        self._unstructurers: dict[str, Unhook] = {}
+
+    def is_large(self, request: object) -> bool:
+        """Whether encoding ``request`` would hold up an event loop: it has a long string in it."""
+        shape = self._service.shapes[type(request).__name__]
+        if not isinstance(shape, Structure):
+            return False
+        return any(
+            isinstance(value := getattr(request, member.name), str) and len(value) > SMALL
+            for member in shape.members
+        )
+
+    def encode_request(self, operation: Operation[Any, Any], request: object) -> Body:
+        """The body of a request.
+
+        Raises:
+            SerdeError: A member has a type that cannot be serialised (only without validation).
+        """
+        try:
+            message = self._unstructurer(operation.request_shape)(request)
+            return _encode(message)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise SerdeError(f"{operation.name} cannot be serialised: {error}") from error
+
+    def decode_response(self, operation: Operation[Any, _ResponseT], data: bytes) -> _ResponseT:
+        """The response in the body of a reply; an empty body is an empty response.
+
+        Raises:
+            SerdeError: The body is not JSON, or not of the response's shape.
+        """
+        response: _ResponseT = self._decode(operation.response_shape, data)
+        return response
+
+    def decode_request(self, operation: Operation[_RequestT, Any], data: bytes) -> _RequestT:  # type: ignore[type-var]
+        """What a server reads: the request in a body.
+
+        Raises:
+            SerdeError: The body is not JSON, or not of the request's shape.
+        """
+        request: _RequestT = self._decode(operation.request_shape, data)
+        return request
+
+    def encode_response(self, operation: Operation[Any, Any], response: Response) -> bytes:
+        """What a server answers: the body of a response."""
+        return _encode(self._unstructurer(operation.response_shape)(response)).read()
+
+    def encode_error(self, error: ServiceError) -> bytes:
+        """What a server answers: the body of an error, with its modelled members."""
+        body = {"__type": error.code, "message": error.message}
+        shape = self._service.shapes.get(error.code)
+        for member in shape.members if isinstance(shape, Structure) else ():
+            value = getattr(error, member.name, None)
+            if member.name != "message" and value is not None:
+                body[member.wire] = self._unhook(self._service.shapes[member.shape])(value)
+        return _encode(body).read()
+
+    def error_members(self, code: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The modelled members, beside the message, that an error's body has.
+
+        Raises:
+            SerdeError: One of them is not of its shape.
+        """
+        shape = self._service.shapes.get(code)
+        members = shape.members if isinstance(shape, Structure) else ()
+        try:
+            return {
+                member.name: self._hook(member)(body[member.wire], None)
+                for member in members
+                if member.name != "message" and body.get(member.wire) is not None
+            }
+        except _MALFORMED as error:
+            raise SerdeError(f"{code}: {error}") from error
+
+    def _decode(self, shape: str, data: bytes) -> Any:
+        try:
+            message = json.loads(data) if data else {}
+            if not isinstance(message, dict):
+                raise TypeError(f"a JSON {type(message).__name__} where an object belongs")
+            return self._structurer(shape)(message)
+        except _MALFORMED as error:
+            raise SerdeError(f"not a {shape}: {error}") from error
+
+    def _structurer(self, name: str) -> Callable[[Any], Any]:
+        """The function from a JSON object to an instance of the structure called ``name``."""
+        made = self._structurers.get(name)
+        if made is None:
+            made = self._structurers[name] = self._compile_structurer(name)
+        return made
+
+    def _compile_structurer(self, name: str) -> Callable[[Any], Any]:
+        shape = self._structure(name)
+        overrides = {m.name: override(rename=m.wire, struct_hook=self._hook(m)) for m in shape.members}
+        structure = make_dict_structure_fn(
+            shape.cls,
+            self._converter,
+            _cattrs_detailed_validation=False,
+            _cattrs_use_linecache=False,
+            **_without_metadata(shape.cls),
+            **overrides,
+        )
+        # What the service leaves out although it is required becomes its shape's zero, as Smithy clients do it
+        # ("client error correction"): a reply is no place to be strict about what may be missing.
+        zeros = {m.wire: self._zero(m) for m in shape.members if m.required}
+
+        def from_json(value: Any) -> Any:
+            if value.__class__ is not dict:
+                raise TypeError(f"{name}: a JSON {type(value).__name__} where an object belongs")
+            if zeros and not all(wire in value for wire in zeros):
+                value = {wire: zero() for wire, zero in zeros.items()} | value
+            return structure(value, shape.cls)
+
+        return from_json
+
+    def _zero(self, member: Member) -> Callable[[], Any]:
+        shape = self._service.shapes[member.shape]
+        match shape:
+            case Structure() | MapOf():
+                return dict
+            case ListOf():
+                return list
+            case Number() | Timestamp():
+                return int
+            case Boolean():
+                return bool
+            case _:
+                return str
+
+    def _hook(self, member: Member) -> Hook:
+        """The function from a member's JSON to its value; ``null`` is as good as absent."""
+        convert = self._value_hook(member.shape)
+        shape = self._service.shapes[member.shape]
+        if isinstance(shape, ListOf | MapOf):
+            return convert
+        if member.required:
+            zero = self._zero(member)
+            return lambda value, _: convert(zero() if value is None else value, None)
+        if isinstance(shape, String) and shape.enum is None:
+            return _optional_string
+        return lambda value, _: None if value is None else convert(value, None)
+
+    def _value_hook(self, name: str) -> Hook:
+        shape = self._service.shapes[name]
+        match shape:
+            case String():
+                return _string if shape.enum is None else _enum_hook(shape.enum)
+            case Number():
+                return _integer if shape.integer else _number
+            case Boolean():
+                return _boolean
+            case Timestamp():
+                return _timestamp
+            case Blob():
+                return _blob
+            case ListOf():
+                return _list_hook(self._value_hook(shape.element))
+            case MapOf():
+                return _map_hook(self._value_hook(shape.value))
+            case Structure():
+                # Looked up when called: structures may contain themselves.
+                return lambda value, _: self._structurer(name)(value)
+
+    def _unstructurer(self, name: str) -> Unhook:
+        """The function from an instance of the structure called ``name`` to what JSON can say."""
+        made = self._unstructurers.get(name)
+        if made is None:
+            shape = self._structure(name)
+            overrides = {
+                m.name: override(
+                    rename=m.wire,
+                    unstruct_hook=self._unhook(self._service.shapes[m.shape], m.shape),
+                    omit_if_default=not m.required,
+                )
+                for m in shape.members
+            }
+            made = self._unstructurers[name] = make_dict_unstructure_fn(
+                shape.cls,
+                self._converter,
+                _cattrs_use_linecache=False,
+                **_without_metadata(shape.cls),
+                **overrides,
+            )
+        return made
+
+    def _unhook(self, shape: Shape, name: str = "") -> Unhook:
+        match shape:
+            case Timestamp():
+                return _epoch_seconds
+            case Blob():
+                return _blob_segment
+            case ListOf():
+                element = self._unhook(self._service.shapes[shape.element], shape.element)
+                return lambda values: [element(value) for value in values]
+            case MapOf():
+                item = self._unhook(self._service.shapes[shape.value], shape.value)
+                return lambda values: {key: item(value) for key, value in values.items()}
+            case Structure():
+                return lambda value: self._unstructurer(name)(value)
+            case _:
+                return _identity
+
+    def _structure(self, name: str) -> Structure:
+        shape = self._service.shapes[name]
+        if not isinstance(shape, Structure):
+            raise TypeError(f"{name} is not a structure")
+        return shape
+
+
+_MALFORMED = (ValueError, TypeError, AttributeError, KeyError, OverflowError, OSError, RecursionError)
+
+
+def _without_metadata(cls: type) -> dict[str, Any]:
+    return {"metadata": override(omit=True)} if issubclass(cls, Response) else {}
+
+
+def _encode(message: Mapping[str, Any]) -> Body:
+    """``message`` as JSON, its large blobs kept apart as segments."""
+    blobs: list[BlobSegment] = []
+    # Random, so that no text of the user's can be taken for it.
+    mark = secrets.token_hex(16)
+
+    def place(value: object) -> str:
+        if not isinstance(value, BlobSegment):
+            raise TypeError(f"{type(value).__name__} is not a type of the service model")
+        if value.length <= SMALL:
+            return pybase64.b64encode(value.reader.read_at(0, value.length)).decode("ascii")
+        blobs.append(value)
+        return mark
+
+    encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=place)
+    texts = encoder.encode(message).encode("ascii").split(mark.encode("ascii")) if _has_blob(message) else None
+    if texts is None:
+        return Body((_ENCODER.encode(message).encode("ascii"),))
+    segments: list[bytes | BlobSegment] = [texts[0]]
+    for blob, text in zip(blobs, texts[1:], strict=True):
+        segments += (blob, text)
+    return Body(tuple(segments))
+
+
+def _has_blob(message: Mapping[str, Any]) -> bool:
+    return any(
+        isinstance(value, BlobSegment | list) or (isinstance(value, dict) and _has_blob(value))
+        for value in message.values()
+    )
+
+
+def _identity(value: Any) -> Any:
+    return value
+
+
+def _optional_string(value: Any, _: Any) -> str | None:
+    return value if value is None or value.__class__ is str else _string(value, _)
+
+
+def _string(value: Any, _: Any) -> str:
+    if value.__class__ is not str:
+        raise TypeError(f"a JSON {type(value).__name__} where a string belongs")
+    return value  # type: ignore[no-any-return]
+
+
+def _integer(value: Any, _: Any) -> int:
+    if value.__class__ is int:
+        return value  # type: ignore[no-any-return]
+    if value.__class__ is float and value.is_integer():
+        return int(value)
+    raise TypeError(f"a JSON {type(value).__name__} where an integer belongs")
+
+
+def _number(value: Any, _: Any) -> float:
+    if value.__class__ is float or value.__class__ is int:
+        return float(value)
+    raise TypeError(f"a JSON {type(value).__name__} where a number belongs")
+
+
+def _boolean(value: Any, _: Any) -> bool:
+    if value.__class__ is not bool:
+        raise TypeError(f"a JSON {type(value).__name__} where a boolean belongs")
+    return value  # type: ignore[no-any-return]
+
+
+def _timestamp(value: Any, _: Any) -> datetime.datetime:
+    if value.__class__ is float or value.__class__ is int:
+        return datetime.datetime.fromtimestamp(value, _UTC)
+    return _parse_timestamp(_string(value, _))
+
+
+def _parse_timestamp(text: str) -> datetime.datetime:
+    """A timestamp written out: epoch seconds as a string, or ISO 8601."""
+    try:
+        return datetime.datetime.fromtimestamp(float(text), _UTC)
+    except ValueError:
+        moment = datetime.datetime.fromisoformat(text)
+        return moment.replace(tzinfo=_UTC) if moment.tzinfo is None else moment
+
+
+def _blob(value: Any, _: Any) -> bytes:
+    return pybase64.b64decode(_string(value, _), validate=True)
+
+
+def _enum_hook(enum: type[str]) -> Hook:
+    known: Mapping[str, Any] = {str(value): value for value in enum}  # type: ignore[attr-defined]
+
+    def hook(value: Any, _: Any) -> str:
+        text = _string(value, _)
+        return known.get(text, text)
+
+    return hook
+
+
+def _list_hook(element: Hook) -> Hook:
+    def hook(values: Any, _: Any) -> list[Any]:
+        if values is None:
+            return []
+        if values.__class__ is not list:
+            raise TypeError(f"a JSON {type(values).__name__} where a list belongs")
+        return [element(value, None) for value in values if value is not None]
+
+    return hook
+
+
+def _map_hook(item: Hook) -> Hook:
+    def hook(values: Any, _: Any) -> dict[str, Any]:
+        if values is None:
+            return {}
+        if values.__class__ is not dict:
+            raise TypeError(f"a JSON {type(values).__name__} where an object belongs")
+        return {key: item(value, None) for key, value in values.items() if value is not None}
+
+    return hook
+
+
+def _epoch_seconds(value: datetime.datetime) -> float:
+    seconds = value.timestamp()
+    return int(seconds) if seconds.is_integer() else round(seconds, 6)
+
+
+def _blob_segment(value: bytes | bytearray | memoryview | BlobReader) -> BlobSegment:
+    reader = blob_reader(value)
+    return BlobSegment(reader, len(reader))
