@@ -26,7 +26,7 @@ def open_image(source: str | os.PathLike[str] | ImageSource) -> ImageSource:
 
     Args:
         source: `oci:DIR[:REFERENCE]`, or a path, with or without `:REFERENCE`, whose kind is detected when it
-            is opened. As in skopeo, the path after `oci:` ends at the first colon; `OCILayout` takes any path.
+            is opened. As in skopeo, the path after `oci:` ends at the first colon; `OCILayout` takes any.
             A source is returned as it is.
 
     Raises:
