@@ -403,7 +403,6 @@ BATCH_DELETE_IMAGE: Final = Operation[types.BatchDeleteImageRequest, types.Batch
         errors.ServerException,
         errors.UnsupportedCommandException,
     ),
-    quota=10,
 )
 COMPLETE_LAYER_UPLOAD: Final = Operation[types.CompleteLayerUploadRequest, types.CompleteLayerUploadResponse](
     name="CompleteLayerUpload",
@@ -442,7 +441,6 @@ CREATE_REPOSITORY: Final = Operation[types.CreateRepositoryRequest, types.Create
         errors.TooManyTagsException,
         errors.UnsupportedCommandException,
     ),
-    quota=10,
 )
 DELETE_REPOSITORY: Final = Operation[types.DeleteRepositoryRequest, types.DeleteRepositoryResponse](
     name="DeleteRepository",
@@ -458,7 +456,6 @@ DELETE_REPOSITORY: Final = Operation[types.DeleteRepositoryRequest, types.Delete
         errors.ServerException,
         errors.UnsupportedCommandException,
     ),
-    quota=10,
 )
 DELETE_REPOSITORY_POLICY: Final = Operation[types.DeleteRepositoryPolicyRequest, types.DeleteRepositoryPolicyResponse](
     name="DeleteRepositoryPolicy",
@@ -474,7 +471,6 @@ DELETE_REPOSITORY_POLICY: Final = Operation[types.DeleteRepositoryPolicyRequest,
         errors.ServerException,
         errors.UnsupportedCommandException,
     ),
-    quota=10,
 )
 DESCRIBE_IMAGE_TAGS: Final = Operation[types.DescribeImageTagsRequest, types.DescribeImageTagsResponse](
     name="DescribeImageTags",
@@ -490,7 +486,6 @@ DESCRIBE_IMAGE_TAGS: Final = Operation[types.DescribeImageTagsRequest, types.Des
         errors.UnsupportedCommandException,
     ),
     pagination=Pagination(input_token="next_token", output_token="next_token", result="image_tag_details", limit="max_results"),
-    quota=10,
 )
 DESCRIBE_IMAGES: Final = Operation[types.DescribeImagesRequest, types.DescribeImagesResponse](
     name="DescribeImages",
@@ -507,7 +502,6 @@ DESCRIBE_IMAGES: Final = Operation[types.DescribeImagesRequest, types.DescribeIm
         errors.UnsupportedCommandException,
     ),
     pagination=Pagination(input_token="next_token", output_token="next_token", result="image_details", limit="max_results"),
-    quota=10,
 )
 DESCRIBE_REGISTRIES: Final = Operation[types.DescribeRegistriesRequest, types.DescribeRegistriesResponse](
     name="DescribeRegistries",
@@ -522,7 +516,6 @@ DESCRIBE_REGISTRIES: Final = Operation[types.DescribeRegistriesRequest, types.De
         errors.UnsupportedCommandException,
     ),
     pagination=Pagination(input_token="next_token", output_token="next_token", result="registries", limit="max_results"),
-    quota=10,
 )
 DESCRIBE_REPOSITORIES: Final = Operation[types.DescribeRepositoriesRequest, types.DescribeRepositoriesResponse](
     name="DescribeRepositories",
@@ -538,7 +531,6 @@ DESCRIBE_REPOSITORIES: Final = Operation[types.DescribeRepositoriesRequest, type
         errors.UnsupportedCommandException,
     ),
     pagination=Pagination(input_token="next_token", output_token="next_token", result="repositories", limit="max_results"),
-    quota=10,
 )
 GET_AUTHORIZATION_TOKEN: Final = Operation[types.GetAuthorizationTokenRequest, types.GetAuthorizationTokenResponse](
     name="GetAuthorizationToken",
@@ -566,7 +558,6 @@ GET_REGISTRY_CATALOG_DATA: Final = Operation[types.GetRegistryCatalogDataRequest
         errors.ServerException,
         errors.UnsupportedCommandException,
     ),
-    quota=10,
 )
 GET_REPOSITORY_CATALOG_DATA: Final = Operation[types.GetRepositoryCatalogDataRequest, types.GetRepositoryCatalogDataResponse](
     name="GetRepositoryCatalogData",
@@ -582,7 +573,6 @@ GET_REPOSITORY_CATALOG_DATA: Final = Operation[types.GetRepositoryCatalogDataReq
         errors.ServerException,
         errors.UnsupportedCommandException,
     ),
-    quota=10,
 )
 GET_REPOSITORY_POLICY: Final = Operation[types.GetRepositoryPolicyRequest, types.GetRepositoryPolicyResponse](
     name="GetRepositoryPolicy",
@@ -598,7 +588,6 @@ GET_REPOSITORY_POLICY: Final = Operation[types.GetRepositoryPolicyRequest, types
         errors.ServerException,
         errors.UnsupportedCommandException,
     ),
-    quota=10,
 )
 INITIATE_LAYER_UPLOAD: Final = Operation[types.InitiateLayerUploadRequest, types.InitiateLayerUploadResponse](
     name="InitiateLayerUpload",
@@ -629,7 +618,6 @@ LIST_TAGS_FOR_RESOURCE: Final = Operation[types.ListTagsForResourceRequest, type
         errors.ServerException,
         errors.UnsupportedCommandException,
     ),
-    quota=10,
 )
 PUT_IMAGE: Final = Operation[types.PutImageRequest, types.PutImageResponse](
     name="PutImage",
@@ -665,7 +653,6 @@ PUT_REGISTRY_CATALOG_DATA: Final = Operation[types.PutRegistryCatalogDataRequest
         errors.ServerException,
         errors.UnsupportedCommandException,
     ),
-    quota=10,
 )
 PUT_REPOSITORY_CATALOG_DATA: Final = Operation[types.PutRepositoryCatalogDataRequest, types.PutRepositoryCatalogDataResponse](
     name="PutRepositoryCatalogData",
@@ -680,7 +667,6 @@ PUT_REPOSITORY_CATALOG_DATA: Final = Operation[types.PutRepositoryCatalogDataReq
         errors.ServerException,
         errors.UnsupportedCommandException,
     ),
-    quota=10,
 )
 SET_REPOSITORY_POLICY: Final = Operation[types.SetRepositoryPolicyRequest, types.SetRepositoryPolicyResponse](
     name="SetRepositoryPolicy",
@@ -695,7 +681,6 @@ SET_REPOSITORY_POLICY: Final = Operation[types.SetRepositoryPolicyRequest, types
         errors.ServerException,
         errors.UnsupportedCommandException,
     ),
-    quota=10,
 )
 TAG_RESOURCE: Final = Operation[types.TagResourceRequest, types.TagResourceResponse](
     name="TagResource",
@@ -712,7 +697,6 @@ TAG_RESOURCE: Final = Operation[types.TagResourceRequest, types.TagResourceRespo
         errors.TooManyTagsException,
         errors.UnsupportedCommandException,
     ),
-    quota=10,
 )
 UNTAG_RESOURCE: Final = Operation[types.UntagResourceRequest, types.UntagResourceResponse](
     name="UntagResource",
@@ -729,7 +713,6 @@ UNTAG_RESOURCE: Final = Operation[types.UntagResourceRequest, types.UntagResourc
         errors.TooManyTagsException,
         errors.UnsupportedCommandException,
     ),
-    quota=10,
 )
 UPLOAD_LAYER_PART: Final = Operation[types.UploadLayerPartRequest, types.UploadLayerPartResponse](
     name="UploadLayerPart",

@@ -63,6 +63,7 @@ class TransportError(ECRPublicError):
         retry_delay: Seconds spent waiting between attempts, in total.
         status: The HTTP status, if a reply had begun.
         request_id: The service's id of the request, if a reply had begun.
+        transient: Whether the same request may succeed later; not so for a certificate that is refused.
     """
 
     def __init__(self, message: str, *, status: int | None = None, request_id: str | None = None) -> None:
@@ -72,6 +73,7 @@ class TransportError(ECRPublicError):
         self.retry_delay = 0.0
         self.status = status
         self.request_id = request_id
+        self.transient = True
 
 
 class ConnectError(TransportError):

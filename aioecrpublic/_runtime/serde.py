@@ -57,6 +57,7 @@ class Serde:
         self._converter = cattrs.Converter(detailed_validation=False)
         self._structurers: dict[str, Callable[[Any], Any]] = {}
         self._unstructurers: dict[str, Unhook] = {}
+        self._with_blobs = _with_blobs(service.shapes)
 
     def is_large(self, request: object) -> bool:
         """Whether encoding ``request`` would hold up an event loop: it has a long string in it."""
@@ -76,7 +77,7 @@ class Serde:
         """
         try:
             message = self._unstructurer(operation.request_shape)(request)
-            return _encode(message)
+            return _encode(message) if operation.request_shape in self._with_blobs else _encode_text(message)
         except (AttributeError, TypeError, ValueError) as error:
             raise SerdeError(f"{operation.name} cannot be serialised: {error}") from error
 
@@ -284,21 +285,38 @@ def _encode(message: Mapping[str, Any]) -> Body:
         blobs.append(value)
         return mark
 
-    encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=place)
-    texts = encoder.encode(message).encode("ascii").split(mark.encode("ascii")) if _has_blob(message) else None
-    if texts is None:
-        return Body((_ENCODER.encode(message).encode("ascii"),))
-    segments: list[bytes | BlobSegment] = [texts[0]]
-    for blob, text in zip(blobs, texts[1:], strict=True):
-        segments += (blob, text)
+    text = json.dumps(message, separators=(",", ":"), default=place)
+    pieces = text.encode("ascii").split(mark.encode("ascii"))
+    segments: list[bytes | BlobSegment] = [pieces[0]]
+    for blob, piece in zip(blobs, pieces[1:], strict=True):
+        segments += (blob, piece)
     return Body(tuple(segments))
 
 
-def _has_blob(message: Mapping[str, Any]) -> bool:
-    return any(
-        isinstance(value, BlobSegment | list) or (isinstance(value, dict) and _has_blob(value))
-        for value in message.values()
-    )
+def _encode_text(message: Mapping[str, Any]) -> Body:
+    return Body((_ENCODER.encode(message).encode("ascii"),))
+
+
+def _with_blobs(shapes: Mapping[str, Shape]) -> frozenset[str]:
+    """The names of the shapes that have a blob somewhere in them."""
+    found = {name for name, shape in shapes.items() if isinstance(shape, Blob)}
+    before = 0
+    while len(found) != before:
+        before = len(found)
+        found |= {name for name, shape in shapes.items() if found.intersection(_parts(shape))}
+    return frozenset(found)
+
+
+def _parts(shape: Shape) -> tuple[str, ...]:
+    match shape:
+        case Structure():
+            return tuple(member.shape for member in shape.members)
+        case ListOf():
+            return (shape.element,)
+        case MapOf():
+            return (shape.value,)
+        case _:
+            return ()
 
 
 def _identity(value: Any) -> Any:

@@ -164,7 +164,7 @@ class Pagination:
     limit: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Operation(Generic[RequestT, ResponseT]):
     """One operation of the service.
 
@@ -193,7 +193,7 @@ class Operation(Generic[RequestT, ResponseT]):
     regions: tuple[str, ...] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Service:
     """A service as its model describes it, whole.
 

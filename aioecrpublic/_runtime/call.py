@@ -1,0 +1,316 @@
+"""One call from request to response: encode, pace, sign, send, read, and again if that may help."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import email.utils
+import logging
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from aioecrpublic._base import ECRPublicError
+from aioecrpublic._runtime.errors import ServiceError, TransportError, ValidationError
+from aioecrpublic._runtime.hooks import HookSet, RetryEvent, SendEvent
+from aioecrpublic._runtime.reply import read_error, read_response, request_id
+from aioecrpublic._runtime.retry import CLOCK_CODES, AdaptiveRate, RetryQuota, Verdict, backoff, judge
+from aioecrpublic._runtime.serde import SerdeError
+from aioecrpublic._runtime.shapes import ResponseMetadata
+from aioecrpublic._runtime.validate import check
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from concurrent.futures import Executor
+
+    from aioecrpublic._runtime.body import Body
+    from aioecrpublic._runtime.credentials import CredentialSource
+    from aioecrpublic._runtime.endpoints import Endpoint
+    from aioecrpublic._runtime.limits import RateLimits
+    from aioecrpublic._runtime.serde import Serde
+    from aioecrpublic._runtime.shapes import Operation, ResponseT, Service
+    from aioecrpublic._runtime.signing import Signer
+    from aioecrpublic._runtime.transport import Reply, Timeouts, Transport
+    from aioecrpublic._runtime.validate import Hint
+
+_log = logging.getLogger("aioecrpublic.call")
+_UTC = datetime.UTC
+_OK = range(200, 300)
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html: five minutes are allowed.
+_SKEW_ALLOWED = datetime.timedelta(minutes=4)
+# They may change on the way, or name the attempt; botocore signs none of them either.
+_UNSIGNED = frozenset({
+    "amz-sdk-invocation-id", "amz-sdk-request", "connection", "content-length", "expect", "transfer-encoding",
+    "user-agent", "x-amzn-trace-id",
+})  # fmt: skip
+
+
+@attrs.define(kw_only=True)
+class Shared:
+    """What all calls of a client, and of those derived from it, have in common."""
+
+    service: Service
+    serde: Serde
+    endpoint: Endpoint
+    signer: Signer
+    transport: Transport
+    limits: RateLimits
+    executor: Executor
+    hints: Mapping[str, Hint]
+    quota: RetryQuota = attrs.field(factory=RetryQuota)
+    adaptive: AdaptiveRate = attrs.field(factory=AdaptiveRate)
+    # How far the service's clock is ahead of ours.
+    clock_offset: datetime.timedelta = datetime.timedelta()
+
+
+@attrs.frozen(kw_only=True)
+class CallOptions:
+    """What one client of those that share may have for itself; no credentials means unsigned."""
+
+    credentials: CredentialSource | None
+    max_attempts: int
+    adaptive: bool
+    timeouts: Timeouts
+    validate: bool
+    hooks: HookSet
+    user_agent: str
+
+
+@attrs.frozen
+class _Failure:
+    error: ServiceError | TransportError
+    headers: Mapping[str, str]
+
+
+class Call:
+    """One call; it may be prepared some time before it is made, and is made once.
+
+    Args:
+        shared: What the client's calls have in common.
+        options: What this client has for itself.
+        operation: What to call.
+        request: With what.
+    """
+
+    def __init__(
+        self, shared: Shared, options: CallOptions, operation: Operation[Any, ResponseT], request: object
+    ) -> None:
+        self._shared = shared
+        self._options = options
+        self._operation = operation
+        self._request = request
+        self._body: Body | None = None
+        self._attempt = 0
+        self._delay = 0.0
+        self._tokens = 0
+        self._resigned = False
+        self._invocation = str(uuid.uuid4())
+
+    async def prepare(self) -> None:
+        """Validate, serialise and hash the request; making the call does it if it was not done before.
+
+        Raises:
+            ValidationError: The model forbids the request.
+        """
+        if self._body is None:
+            self._body = await self._encode()
+
+    async def make(self) -> Any:
+        """The response, typed by the operation.
+
+        Raises:
+            ValidationError: The model forbids the request; nothing was sent.
+            CredentialsError: There is nothing to sign with.
+            ServiceError: The service said no.
+            TransportError: There was no reply.
+        """
+        started = time.monotonic()
+        hooks = self._options.hooks
+        try:
+            await self.prepare()
+            response = await self._until_done()
+        except ECRPublicError as error:
+            await hooks.tell_error(self._operation, self._request, error, time.monotonic() - started)
+            raise
+        await hooks.tell_response(self._operation, self._request, response, time.monotonic() - started)
+        return response
+
+    async def _encode(self) -> Body:
+        shared, operation, request = self._shared, self._operation, self._request
+        if self._options.validate:
+            check(shared.service, operation, request, shared.hints)
+        try:
+            if shared.serde.is_large(request):
+                loop = asyncio.get_running_loop()
+                body = await loop.run_in_executor(
+                    shared.executor, shared.serde.encode_request, operation, request
+                )
+            else:
+                body = shared.serde.encode_request(operation, request)
+        except SerdeError as error:
+            raise ValidationError(operation.method, (str(error),)) from error
+        await body.sha256(shared.executor)
+        return body
+
+    async def _until_done(self) -> Any:
+        while True:
+            self._attempt += 1
+            outcome = await self._try_once()
+            if not isinstance(outcome, _Failure):
+                self._shared.quota.release(self._tokens)
+                return outcome
+            delay = self._delay_after(outcome)
+            if delay is None:
+                raise outcome.error
+            self._delay += delay
+            event = RetryEvent(
+                operation=self._operation.name,
+                request=self._request,
+                attempt=self._attempt,
+                error=outcome.error,
+                delay=delay,
+            )
+            _log.info(
+                "%s: attempt %d failed, next in %.3f s: %s", event.operation, event.attempt, delay, event.error
+            )
+            await self._options.hooks.tell_retry(event)
+            await asyncio.sleep(delay)
+
+    async def _try_once(self) -> Any:
+        """The response with its metadata, or how it failed."""
+        shared, operation = self._shared, self._operation
+        await shared.limits.acquire(operation.name)
+        if self._options.adaptive:
+            await shared.adaptive.acquire()
+        headers = await self._headers()
+        try:
+            reply = await self._send(headers)
+            if reply.status in _OK:
+                response = read_response(shared.serde, operation, reply)
+                response.metadata = ResponseMetadata(
+                    request_id=request_id(reply.headers),
+                    status=reply.status,
+                    attempts=self._attempt,
+                    retry_delay=self._delay,
+                )
+                self._report(throttled=False)
+                return response
+            error: ServiceError | TransportError = read_error(shared.service, shared.serde, operation, reply)
+            failure = _Failure(error, reply.headers)
+        except TransportError as broken:
+            broken.operation = operation.name
+            failure = _Failure(broken, {})
+        failure.error.attempts = self._attempt
+        failure.error.retry_delay = self._delay
+        return failure
+
+    async def _headers(self) -> dict[str, str]:
+        """The signed headers of this attempt."""
+        shared, operation = self._shared, self._operation
+        headers = {
+            "Host": shared.endpoint.host,
+            "Content-Type": shared.service.content_type,
+            "X-Amz-Target": f"{shared.service.target_prefix}.{operation.name}",
+            "User-Agent": self._options.user_agent,
+            "amz-sdk-invocation-id": self._invocation,
+            "amz-sdk-request": self._retry_header(),
+        }
+        if self._options.hooks.before_send:
+            event = SendEvent(
+                operation=operation.name,
+                request=self._request,
+                attempt=self._attempt,
+                url=shared.endpoint.url,
+                headers=headers,
+            )
+            await self._options.hooks.tell_before_send(event)
+            headers = dict(event.headers)
+        if self._options.credentials is not None:
+            credentials = await self._options.credentials.get()
+            headers |= shared.signer.sign(
+                {name: value for name, value in headers.items() if name.lower() not in _UNSIGNED},
+                path=shared.endpoint.path,
+                payload_hash=await self._prepared.sha256(shared.executor),
+                credentials=credentials,
+                now=self._now(),
+            )
+        return headers
+
+    async def _send(self, headers: Mapping[str, str]) -> Reply:
+        _log.debug("%s: attempt %d, %d bytes", self._operation.name, self._attempt, self._prepared.length)
+        reply = await self._shared.transport.send(
+            self._shared.endpoint.url, headers, self._prepared, self._options.timeouts
+        )
+        _log.debug("%s: status %d, request id %s", self._operation.name, reply.status, request_id(reply.headers))
+        return reply
+
+    def _delay_after(self, failure: _Failure) -> float | None:
+        """Seconds until the next attempt, or ``None`` if there will not be one."""
+        error = failure.error
+        modelled = isinstance(error, ServiceError) and any(
+            error.code == known.default_code for known in self._operation.errors
+        )
+        verdict = judge(error, modelled=modelled)
+        self._report(throttled=verdict is Verdict.THROTTLED)
+        if isinstance(error, ServiceError):
+            error.retryable = verdict is not Verdict.FINAL
+            error.throttling = verdict is Verdict.THROTTLED
+        if self._corrects_clock(failure):
+            return 0.0
+        if verdict is Verdict.FINAL or self._attempt >= self._options.max_attempts:
+            return None
+        tokens = self._shared.quota.acquire(verdict)
+        if tokens is None:
+            _log.info("%s: no retry, the retry quota is used up", self._operation.name)
+            return None
+        self._tokens = tokens
+        delay = backoff(verdict, self._attempt, _retry_after(failure.headers))
+        if verdict is Verdict.THROTTLED:
+            self._shared.limits.throttled(self._operation.name, delay)
+        return delay
+
+    def _corrects_clock(self, failure: _Failure) -> bool:
+        """Whether the signature was refused for our clock, which then is set by the service's: once a call."""
+        error = failure.error
+        if self._resigned or not isinstance(error, ServiceError) or error.code not in CLOCK_CODES:
+            return False
+        date = failure.headers.get("Date")
+        served = email.utils.parsedate_to_datetime(date) if date else None
+        if served is None or served.tzinfo is None or abs(served - self._now()) < _SKEW_ALLOWED:
+            return False
+        self._shared.clock_offset = served - datetime.datetime.now(_UTC)
+        self._resigned = True
+        _log.info("the clock is %s off the service's; signing again", self._shared.clock_offset)
+        return True
+
+    def _report(self, *, throttled: bool) -> None:
+        if self._options.adaptive:
+            self._shared.adaptive.report(throttled=throttled)
+
+    def _retry_header(self) -> str:
+        """``amz-sdk-request``: which attempt it is and, on a retry, until when the reply is of use."""
+        facts = f"attempt={self._attempt}; max={self._options.max_attempts}"
+        if self._attempt == 1:
+            return facts
+        until = self._now() + datetime.timedelta(seconds=self._options.timeouts.read)
+        return f"ttl={until.strftime('%Y%m%dT%H%M%SZ')}; {facts}"
+
+    def _now(self) -> datetime.datetime:
+        return datetime.datetime.now(_UTC) + self._shared.clock_offset
+
+    @property
+    def _prepared(self) -> Body:
+        if self._body is None:
+            raise AssertionError("a call is prepared before it is sent")
+        return self._body
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """What the service asks to wait: ``x-amz-retry-after`` in milliseconds, ``Retry-After`` in seconds."""
+    for name, unit in (("x-amz-retry-after", 1000.0), ("Retry-After", 1.0)):
+        value = headers.get(name, "")
+        if value.isascii() and value.isdigit():
+            return int(value) / unit
+    return None

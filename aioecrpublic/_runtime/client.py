@@ -1,0 +1,453 @@
+"""The part of a client that every service shares: opening, closing, deriving, calling."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
+
+import attrs
+
+from aioecrpublic._runtime.call import Call, CallOptions, Shared
+from aioecrpublic._runtime.config import (
+    Arguments,
+    EnvironmentSource,
+    SessionSource,
+    Settings,
+    check_retries,
+    needs_files,
+    resolve,
+)
+from aioecrpublic._runtime.credentials import BotocoreSource, Credentials, CredentialSource, StaticSource
+from aioecrpublic._runtime.endpoints import Endpoint
+from aioecrpublic._runtime.errors import ClientStateError, ConfigurationError, CredentialsError
+from aioecrpublic._runtime.hooks import Hook, HookSet
+from aioecrpublic._runtime.limits import RateLimits
+from aioecrpublic._runtime.paginate import Paginator
+from aioecrpublic._runtime.serde import Serde
+from aioecrpublic._runtime.signing import Signer
+from aioecrpublic._runtime.transport import Timeouts, Transport
+from aioecrpublic._runtime.useragent import user_agent
+
+if TYPE_CHECKING:
+    import aiohttp
+    from botocore.credentials import Credentials as BotocoreCredentials
+    from botocore.session import Session
+
+    from aioecrpublic._runtime.shapes import Operation, Request, RequestT, ResponseT, Service
+    from aioecrpublic._runtime.validate import Hint
+
+DEFAULT_MAX_CONNECTIONS: Final = 64
+
+
+@attrs.frozen(kw_only=True)
+class _Options:
+    """What ``with_options`` can change."""
+
+    credentials: CredentialSource | None
+    anonymous: bool
+    max_attempts: int | None
+    retry_mode: str | None
+    connect_timeout: float
+    read_timeout: float
+    validate: bool
+    hooks: HookSet
+    user_agent_extra: str | None
+
+
+class BaseClient:
+    """An async client of one service; the generated operations are added to it.
+
+    Use it as an async context manager, or call ``open`` and ``close``. It may be used by any number of tasks of
+    one event loop.
+
+    Args:
+        region: The region; ``None`` is the configured one if the service is there, else the service's first.
+        endpoint_url: Where requests go; ``None`` is ``AWS_ENDPOINT_URL_<SERVICE>``, ``AWS_ENDPOINT_URL``, the
+            profile's ``services`` section, or else the service's own endpoint.
+        credentials: ``Credentials``, a botocore credentials object, or ``None`` for botocore's whole chain, which
+            is followed on the first signed call.
+        profile: The profile in the shared files; ``None`` is ``AWS_PROFILE`` or the default one.
+        anonymous: Send unsigned requests.
+        api_version: The version of the API; there is one.
+        max_attempts: Attempts of a call, the first included; ``None`` is the configured number, or 3.
+        retry_mode: ``standard`` or ``adaptive``; ``None`` is the configured one, or standard.
+        connect_timeout: Seconds for a connection to be made.
+        read_timeout: Seconds in which the service has to take or give the next bytes.
+        max_connections: How many connections may be open at once.
+        session: Your own ``aiohttp.ClientSession``: used, never closed. Its connector's settings hold, so
+            ``max_connections`` and CA bundles do not apply.
+        use_fips: Use the FIPS endpoint; ``None`` is the configured choice, or no.
+        use_dualstack: Use the dual-stack endpoint; ``None`` is the configured choice, or no.
+        validate: Check requests against the model before anything is sent.
+        hooks: Objects that are told about every attempt; see ``aioecrpublic.Hook``.
+        user_agent_extra: Words to add to the ``User-Agent`` header.
+        rate_limits: ``True`` paces the operations whose quotas are published, ``False`` none; a mapping from
+            operation names to calls per second changes single ones. Derived clients share the pace.
+
+    Raises:
+        ConfigurationError: An argument cannot be used.
+    """
+
+    service: ClassVar[Service]
+    hints: ClassVar[Mapping[str, Hint]] = {}
+
+    def __init__(
+        self,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        credentials: Credentials | BotocoreCredentials | None = None,
+        *,
+        profile: str | None = None,
+        anonymous: bool = False,
+        api_version: str | None = None,
+        max_attempts: int | None = None,
+        retry_mode: str | None = None,
+        connect_timeout: float = 10.0,
+        read_timeout: float = 60.0,
+        max_connections: int = DEFAULT_MAX_CONNECTIONS,
+        session: aiohttp.ClientSession | None = None,
+        use_fips: bool | None = None,
+        use_dualstack: bool | None = None,
+        validate: bool = True,
+        hooks: Sequence[Hook] = (),
+        user_agent_extra: str | None = None,
+        rate_limits: bool | Mapping[str, float] = True,
+    ) -> None:
+        self._check_api_version(api_version)
+        if anonymous and credentials is not None:
+            raise ConfigurationError("anonymous=True and credentials exclude each other")
+        check_retries(max_attempts, retry_mode)
+        arguments = Arguments(
+            region=region,
+            endpoint_url=endpoint_url,
+            profile=profile,
+            use_fips=use_fips,
+            use_dualstack=use_dualstack,
+            max_attempts=max_attempts,
+            retry_mode=retry_mode,
+        )
+        self._core = _Core(
+            self.service,
+            self.hints,
+            arguments,
+            session=session,
+            max_connections=_positive("max_connections", max_connections),
+            rates=self._rates(rate_limits),
+        )
+        self._owner = True
+        self._options = _Options(
+            credentials=self._core.source(credentials),
+            anonymous=anonymous,
+            max_attempts=max_attempts,
+            retry_mode=retry_mode,
+            connect_timeout=_positive("connect_timeout", connect_timeout),
+            read_timeout=_positive("read_timeout", read_timeout),
+            validate=validate,
+            hooks=_hook_set(hooks),
+            user_agent_extra=user_agent_extra,
+        )
+        self._call_options: CallOptions | None = None
+
+    async def open(self) -> Self:
+        """Read the configuration and make the connection pool; nothing is sent.
+
+        Raises:
+            ConfigurationError: Something in the configuration cannot be used.
+            ClientStateError: The client was closed.
+        """
+        if self._owner:
+            await self._core.open()
+        else:
+            self._core.opened()
+        return self
+
+    async def close(self) -> None:
+        """Close the connections, unless they belong to the client that this one was derived from; idempotent."""
+        if self._owner:
+            await self._core.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._core.describe()}>"
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where requests go; known once the client is open."""
+        return self._core.opened_settings().endpoint_url
+
+    @property
+    def region(self) -> str:
+        """The region that is signed for; known once the client is open."""
+        return self._core.opened_settings().region
+
+    @property
+    def api_version(self) -> str:
+        """The version of the service's API."""
+        return self.service.api_version
+
+    def with_options(
+        self,
+        *,
+        credentials: Credentials | BotocoreCredentials | None = None,
+        anonymous: bool | None = None,
+        max_attempts: int | None = None,
+        retry_mode: str | None = None,
+        connect_timeout: float | None = None,
+        read_timeout: float | None = None,
+        validate: bool | None = None,
+        hooks: Sequence[Hook] | None = None,
+        user_agent_extra: str | None = None,
+    ) -> Self:
+        """A client that shares this one's connections, pace and retry quota but has options of its own.
+
+        What is ``None`` stays as it is. The derived client closes nothing, and ends with this one.
+
+        Raises:
+            ConfigurationError: An argument cannot be used.
+        """
+        if anonymous and credentials is not None:
+            raise ConfigurationError("anonymous=True and credentials exclude each other")
+        check_retries(max_attempts, retry_mode)
+        changes: dict[str, Any] = {
+            "anonymous": False if credentials is not None else anonymous,
+            "max_attempts": max_attempts,
+            "retry_mode": retry_mode,
+            "connect_timeout": connect_timeout and _positive("connect_timeout", connect_timeout),
+            "read_timeout": read_timeout and _positive("read_timeout", read_timeout),
+            "validate": validate,
+            "hooks": None if hooks is None else _hook_set(hooks),
+            "user_agent_extra": user_agent_extra,
+        }
+        if credentials is not None:
+            changes["credentials"] = self._core.source(credentials)
+        derived = object.__new__(type(self))
+        derived._core = self._core
+        derived._owner = False
+        derived._options = attrs.evolve(
+            self._options, **{name: value for name, value in changes.items() if value is not None}
+        )
+        derived._call_options = None
+        return derived
+
+    async def send(self, request: Request[ResponseT]) -> ResponseT:
+        """Call the operation that ``request`` belongs to.
+
+        Raises:
+            TypeError: It is not a request of this service.
+            ECRPublicError: As the operation's own method.
+        """
+        operation = _by_request(self.service).get(type(request))
+        if operation is None:
+            raise TypeError(f"{type(request).__name__} is not a request of {self.service.service_id}")
+        response: ResponseT = await self._call(operation, request)
+        return response
+
+    async def _call(self, operation: Operation[RequestT, ResponseT], request: RequestT) -> ResponseT:
+        response: ResponseT = await self._new_call(operation, request).make()
+        return response
+
+    def _new_call(self, operation: Operation[RequestT, ResponseT], request: RequestT) -> Call:
+        """A call that can be prepared before it is made."""
+        shared = self._core.opened()
+        if self._call_options is None:
+            self._call_options = self._resolve_options()
+        return Call(shared, self._call_options, operation, request)
+
+    def _paginate(
+        self, operation: Operation[RequestT, ResponseT], request: RequestT
+    ) -> Paginator[ResponseT, Any]:
+        return Paginator(self._call, operation, request)
+
+    def _resolve_options(self) -> CallOptions:
+        settings, options = self._core.opened_settings(), self._options
+        retry_mode = options.retry_mode or settings.retry_mode
+        return CallOptions(
+            credentials=None if options.anonymous else options.credentials,
+            max_attempts=options.max_attempts or settings.max_attempts,
+            adaptive=retry_mode == "adaptive",
+            timeouts=Timeouts(options.connect_timeout, options.read_timeout),
+            validate=options.validate,
+            hooks=options.hooks,
+            user_agent=user_agent(
+                self.service.service_id,
+                self.service.api_version,
+                retry_mode,
+                settings.app_id,
+                options.user_agent_extra,
+            ),
+        )
+
+    def _check_api_version(self, api_version: str | None) -> None:
+        known = self.service.api_version
+        if api_version is not None and api_version != known:
+            raise ConfigurationError(f"api_version {api_version!r} is not known; known: {known}")
+
+    def _rates(self, rate_limits: bool | Mapping[str, float]) -> dict[str, float]:
+        operations = self.service.operations
+        rates = {name: operation.quota for name, operation in operations.items() if operation.quota}
+        if rate_limits is False:
+            return {}
+        for name, rate in rate_limits.items() if isinstance(rate_limits, Mapping) else ():
+            if name not in operations:
+                raise ConfigurationError(f"rate_limits: {name!r} is not an operation of {self.service.service_id}")
+            rates[name] = _positive(f"rate_limits[{name!r}]", rate)
+        return rates
+
+
+class _Core:
+    """What a client and those derived from it share, from opening to closing."""
+
+    def __init__(
+        self,
+        service: Service,
+        hints: Mapping[str, Hint],
+        arguments: Arguments,
+        *,
+        session: aiohttp.ClientSession | None,
+        max_connections: int,
+        rates: Mapping[str, float],
+    ) -> None:
+        self._service = service
+        self._hints = hints
+        self._arguments = arguments
+        self._session = session
+        self._max_connections = max_connections
+        self._rates = rates
+        self._shared: Shared | None = None
+        self._settings: Settings | None = None
+        self._closed = False
+        self._opening = asyncio.Lock()
+        # Two kinds of work that must not wait for each other: hashing, and whatever botocore waits for.
+        self._workers = ThreadPoolExecutor(max_workers=_worker_count(), thread_name_prefix="aioecrpublic")
+        self._waiting = ThreadPoolExecutor(max_workers=4, thread_name_prefix="aioecrpublic-config")
+
+    async def open(self) -> None:
+        async with self._opening:
+            if self._closed:
+                raise ClientStateError("the client was closed; make a new one")
+            if self._shared is None:
+                settings = await self._resolve()
+                self._shared = await self._connect(settings)
+                self._settings = settings
+
+    async def close(self) -> None:
+        self._closed = True
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            await shared.transport.close()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._waiting.shutdown(wait=False, cancel_futures=True)
+
+    def opened(self) -> Shared:
+        if self._shared is None:
+            raise ClientStateError(
+                "the client is closed"
+                if self._closed
+                else "the client is not open: use 'async with' or await client.open()"
+            )
+        return self._shared
+
+    def opened_settings(self) -> Settings:
+        if self._settings is None:
+            self.opened()
+            raise AssertionError("an open client has settings")
+        return self._settings
+
+    def describe(self) -> str:
+        if self._settings is None:
+            return "closed" if self._closed else "not open"
+        state = "closed" if self._closed else "open"
+        return f"{self._settings.endpoint_url} region={self._settings.region} {state}"
+
+    def source(self, credentials: Credentials | BotocoreCredentials | None) -> CredentialSource:
+        if isinstance(credentials, Credentials):
+            return StaticSource(credentials)
+        if credentials is None:
+            return BotocoreSource(self._find_credentials, self._waiting)
+        if not hasattr(credentials, "get_frozen_credentials"):
+            raise ConfigurationError(
+                f"credentials is {type(credentials).__name__}, not Credentials or a botocore credentials object"
+            )
+        return BotocoreSource(lambda: credentials, self._waiting)
+
+    async def _resolve(self) -> Settings:
+        if not needs_files(self._arguments):
+            return resolve(self._service, self._arguments, EnvironmentSource())
+        return await asyncio.get_running_loop().run_in_executor(self._waiting, self._resolve_with_files)
+
+    def _resolve_with_files(self) -> Settings:
+        return resolve(self._service, self._arguments, SessionSource(self._botocore_session()))
+
+    async def _connect(self, settings: Settings) -> Shared:
+        endpoint = Endpoint.parse(settings.endpoint_url)
+        transport = Transport(
+            session=self._session,
+            max_connections=self._max_connections,
+            ca_bundle=settings.ca_bundle,
+            proxy=settings.proxy,
+            executor=self._waiting,
+        )
+        await transport.open(tls=endpoint.url.startswith("https:"))
+        return Shared(
+            service=self._service,
+            serde=_serde(self._service),
+            endpoint=endpoint,
+            signer=Signer(settings.region, self._service.signing_name),
+            transport=transport,
+            limits=RateLimits(self._rates),
+            executor=self._workers,
+            hints=self._hints,
+        )
+
+    def _find_credentials(self) -> BotocoreCredentials | None:
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            return self._botocore_session().get_credentials()
+        except BotoCoreError as error:
+            raise CredentialsError(f"credentials cannot be obtained: {error}") from error
+
+    def _botocore_session(self) -> Session:
+        from botocore.session import Session
+
+        return Session(profile=self._arguments.profile)
+
+
+def _worker_count() -> int:
+    return max(2, min(4, os.cpu_count() or 2))
+
+
+def _hook_set(hooks: Sequence[Hook]) -> HookSet:
+    try:
+        return HookSet.of(tuple(hooks))
+    except TypeError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+_NumberT = TypeVar("_NumberT", int, float)
+
+
+def _positive(name: str, value: _NumberT) -> _NumberT:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise ConfigurationError(f"{name} is {value!r}, more than 0")
+    return value
+
+
+# A service's tables are built once and live as long as the process, and so does what is made of them.
+@functools.cache
+def _serde(service: Service) -> Serde:
+    return Serde(service)
+
+
+@functools.cache
+def _by_request(service: Service) -> dict[type, Operation[Any, Any]]:
+    return {operation.request: operation for operation in service.operations.values()}

@@ -1,0 +1,217 @@
+"""Where a client's settings come from: arguments, then the environment, then the shared files.
+
+botocore reads the shared files, in a worker thread. Where there are none, and no profile is asked for, what is
+left is the environment, and botocore is not loaded at all.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+from aioecrpublic._runtime.endpoints import choose_endpoint, choose_region, find_proxy
+from aioecrpublic._runtime.errors import ConfigurationError
+from aioecrpublic._runtime.retry import MODES
+
+if TYPE_CHECKING:
+    from botocore.session import Session
+
+    from aioecrpublic._runtime.shapes import Service
+
+_DEFAULT_MAX_ATTEMPTS = 3
+# botocore's names of the settings that are used here, and their environment variables.
+_VARIABLES = {
+    "region": "AWS_DEFAULT_REGION",
+    "retry_mode": "AWS_RETRY_MODE",
+    "max_attempts": "AWS_MAX_ATTEMPTS",
+    "ca_bundle": "AWS_CA_BUNDLE",
+    "use_fips_endpoint": "AWS_USE_FIPS_ENDPOINT",
+    "use_dualstack_endpoint": "AWS_USE_DUALSTACK_ENDPOINT",
+    "user_agent_appid": "AWS_SDK_UA_APP_ID",
+}
+_FILES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials"}
+
+
+@attrs.frozen(kw_only=True)
+class Arguments:
+    """What the caller asked for; ``None`` leaves it to the configuration."""
+
+    region: str | None = None
+    endpoint_url: str | None = None
+    profile: str | None = None
+    use_fips: bool | None = None
+    use_dualstack: bool | None = None
+    max_attempts: int | None = None
+    retry_mode: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What holds for a client.
+
+    Attributes:
+        region: The region that is signed for.
+        endpoint_url: Where requests go.
+        max_attempts: Attempts of a call, the first included.
+        retry_mode: ``standard`` or ``adaptive``.
+        ca_bundle: The file of trusted certificates, if it is not the system's.
+        proxy: The proxy for the endpoint, if there is one.
+        app_id: The application's id for the user agent.
+    """
+
+    region: str
+    endpoint_url: str
+    max_attempts: int
+    retry_mode: str
+    ca_bundle: str | None
+    proxy: str | None
+    app_id: str | None
+
+
+class _Source(Protocol):
+    def value(self, name: str) -> str | None:
+        """The setting that botocore calls ``name``."""
+        ...
+
+    def endpoint_url(self, service_id: str) -> str | None:
+        """The endpoint configured for a service, or for all of them."""
+        ...
+
+
+class EnvironmentSource:
+    """Settings from environment variables alone."""
+
+    def value(self, name: str) -> str | None:
+        """The variable's value; an empty one is as good as absent."""
+        return os.environ.get(_VARIABLES[name]) or None
+
+    def endpoint_url(self, service_id: str) -> str | None:
+        """``AWS_ENDPOINT_URL_<SERVICE>`` or ``AWS_ENDPOINT_URL``, unless they are to be ignored."""
+        if _flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")):
+            return None
+        name = f"AWS_ENDPOINT_URL_{service_id.upper().replace(' ', '_')}"
+        return os.environ.get(name) or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
+class SessionSource:
+    """Settings as botocore finds them, profiles and ``services`` sections included.
+
+    Raises:
+        ConfigurationError: The profile does not exist, or a file cannot be read.
+    """
+
+    def __init__(self, session: Session) -> None:
+        from botocore.exceptions import BotoCoreError
+
+        self._session = session
+        try:
+            session.get_scoped_config()
+        except BotoCoreError as error:
+            raise ConfigurationError(str(error)) from error
+
+    def value(self, name: str) -> str | None:
+        """The setting, from the environment or the profile."""
+        try:
+            value = self._session.get_config_variable(name)
+        except ValueError as error:
+            raise ConfigurationError(f"{name}: {error}") from error
+        return None if value is None else str(value)
+
+    def endpoint_url(self, service_id: str) -> str | None:
+        """The endpoint, in botocore's order: environment before files, service before all."""
+        from botocore.configprovider import ConfiguredEndpointProvider
+
+        if _flag("ignore_configured_endpoint_urls", self.ignored()):
+            return None
+        return ConfiguredEndpointProvider(
+            full_config=self._session.full_config,
+            scoped_config=self._session.get_scoped_config(),
+            client_name=service_id.lower().replace(" ", "-"),
+        ).provide()
+
+    def ignored(self) -> str | None:
+        """Whether configured endpoints are to be ignored."""
+        value = self._session.get_config_variable("ignore_configured_endpoint_urls")
+        return None if value is None else str(value)
+
+
+def needs_files(arguments: Arguments) -> bool:
+    """Whether anything but the environment has a say: a profile, or a shared file that exists."""
+    if arguments.profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE"):
+        return True
+    return any(
+        Path(os.environ.get(variable) or default).expanduser().exists() for variable, default in _FILES.items()
+    )
+
+
+def resolve(service: Service, arguments: Arguments, source: _Source) -> Settings:
+    """The settings of a client.
+
+    Raises:
+        ConfigurationError: Something in it cannot be used; the message names it.
+    """
+    fips = _chosen_flag("use_fips_endpoint", arguments.use_fips, source)
+    dualstack = _chosen_flag("use_dualstack_endpoint", arguments.use_dualstack, source)
+    custom = arguments.endpoint_url or source.endpoint_url(service.service_id)
+    configured = os.environ.get("AWS_REGION") or source.value("region")
+    region = choose_region(service, arguments.region, configured, custom=bool(custom))
+    endpoint = choose_endpoint(service, region, custom, fips=fips, dualstack=dualstack)
+    return Settings(
+        region=region,
+        endpoint_url=endpoint,
+        max_attempts=_max_attempts(arguments.max_attempts, source.value("max_attempts")),
+        retry_mode=_retry_mode(arguments.retry_mode, source.value("retry_mode")),
+        ca_bundle=source.value("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or None,
+        proxy=find_proxy(endpoint),
+        app_id=source.value("user_agent_appid"),
+    )
+
+
+def check_retries(max_attempts: int | None, retry_mode: str | None) -> None:
+    """Refuse retry arguments that cannot be.
+
+    Raises:
+        ConfigurationError: Naming the argument.
+    """
+    if max_attempts is not None and (isinstance(max_attempts, bool) or max_attempts < 1):
+        raise ConfigurationError(f"max_attempts is {max_attempts!r}, at least 1")
+    if retry_mode is not None and retry_mode not in MODES:
+        raise ConfigurationError(f"retry_mode is {retry_mode!r}, one of {', '.join(MODES)}")
+
+
+def _chosen_flag(name: str, argument: bool | None, source: _Source) -> bool:
+    return _flag(name, source.value(name)) if argument is None else argument
+
+
+def _flag(name: str, value: str | None) -> bool:
+    if value is None or value == "":
+        return False
+    if value.lower() not in {"true", "false"}:
+        raise ConfigurationError(f"{name} is {value!r}, true or false")
+    return value.lower() == "true"
+
+
+def _max_attempts(argument: int | None, configured: str | None) -> int:
+    if argument is not None:
+        return argument
+    if configured is None:
+        return _DEFAULT_MAX_ATTEMPTS
+    try:
+        value = int(configured)
+    except ValueError as error:
+        raise ConfigurationError(f"max_attempts is {configured!r}, not a number") from error
+    check_retries(value, None)
+    return value
+
+
+def _retry_mode(argument: str | None, configured: str | None) -> str:
+    if argument is not None:
+        return argument
+    # botocore's own default was "legacy" for long; it is not a mode of AWS's specification.
+    if configured is None or configured == "legacy":
+        return "standard"
+    check_retries(None, configured)
+    return configured

@@ -1,0 +1,106 @@
+"""Which region is signed for and where requests go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import attrs
+
+from aioecrpublic._runtime.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from aioecrpublic._runtime.shapes import Service
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@attrs.frozen
+class Endpoint:
+    """A URL taken apart once, for signing.
+
+    Attributes:
+        url: Where requests are posted.
+        host: The ``Host`` header: without the port where it is the scheme's own.
+        path: The path to sign.
+    """
+
+    url: str
+    host: str
+    path: str
+
+    @classmethod
+    def parse(cls, url: str) -> Endpoint:
+        """Take ``url`` apart.
+
+        Raises:
+            ConfigurationError: It is not an http or https URL with a host.
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise ConfigurationError(f"endpoint_url {url!r} is not a URL: {error}") from error
+        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+            raise ConfigurationError(f"endpoint_url {url!r} is not an http or https URL")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        if port is not None and port != _DEFAULT_PORTS[parts.scheme]:
+            host = f"{host}:{port}"
+        path = parts.path if parts.path.endswith("/") else f"{parts.path}/"
+        return cls(f"{parts.scheme}://{host}{path}", host, path)
+
+
+def choose_region(service: Service, argument: str | None, configured: str | None, *, custom: bool) -> str:
+    """The argument; else the configured region if the service is there; else the service's first.
+
+    Raises:
+        ConfigurationError: The argument is a region without the service, and there is no custom endpoint.
+    """
+    served = service.regions
+    if argument:
+        if served and argument not in served and not custom:
+            raise ConfigurationError(
+                f"region {argument!r}: {service.service_id} is served in {' and '.join(served)} only"
+            )
+        return argument
+    if configured and (not served or configured in served):
+        return configured
+    if not served:
+        raise ConfigurationError("no region: pass region=, or set AWS_REGION")
+    return served[0]
+
+
+def choose_endpoint(service: Service, region: str, custom: str | None, *, fips: bool, dualstack: bool) -> str:
+    """The custom endpoint, or what the service's rules say.
+
+    Raises:
+        ConfigurationError: The combination does not exist, or a custom endpoint is not a URL.
+    """
+    if custom:
+        # The service's own rules refuse these: a custom endpoint is what it is.
+        if fips or dualstack:
+            raise ConfigurationError(
+                f"{'use_fips' if fips else 'use_dualstack'} and a custom endpoint exclude each other"
+            )
+        return Endpoint.parse(custom).url.rstrip("/") if urlsplit(custom).path in {"", "/"} else custom
+    try:
+        return service.endpoints[region, fips, dualstack]
+    except KeyError:
+        variant = " ".join(word for word, wanted in (("FIPS", fips), ("dual-stack", dualstack)) if wanted)
+        raise ConfigurationError(
+            f"region {region!r} has no {variant + ' ' if variant else ''}endpoint of {service.service_id}"
+        ) from None
+
+
+def find_proxy(url: str) -> str | None:
+    """The proxy that the environment names for ``url`` (``HTTPS_PROXY``, ``HTTP_PROXY``, ``NO_PROXY``)."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.netloc):
+        return None
+    proxy = getproxies().get(parts.scheme)
+    if not proxy:
+        return None
+    if proxy.startswith("//"):
+        return f"http:{proxy}"
+    return proxy if "://" in proxy else f"http://{proxy}"

@@ -1,0 +1,78 @@
+"""Paginators: all pages of an operation as one async iterator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import attrs
+
+from aioecrpublic._runtime.errors import BrokenReplyError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from aioecrpublic._runtime.shapes import Operation, Pagination
+
+PageT = TypeVar("PageT")
+ItemT = TypeVar("ItemT")
+
+
+class Paginator(Generic[PageT, ItemT]):
+    """Every item of an operation that answers in pages: ``async for item in paginator``.
+
+    Pages are fetched as they are reached, one at a time. Each iteration begins anew.
+    """
+
+    def __init__(
+        self,
+        call: Callable[[Operation[Any, Any], Any], Awaitable[PageT]],
+        operation: Operation[Any, Any],
+        request: Any,
+    ) -> None:
+        if operation.pagination is None:
+            raise TypeError(f"{operation.name} does not page")
+        self._call = call
+        self._operation = operation
+        self._pagination: Pagination = operation.pagination
+        self._request = request
+
+    async def pages(self) -> AsyncIterator[PageT]:
+        """The responses, page after page.
+
+        Raises:
+            BrokenReplyError: The service answers the token that it was asked with, which would never end.
+        """
+        request = self._request
+        seen: set[str] = set()
+        while True:
+            page = await self._call(self._operation, request)
+            yield page
+            token = getattr(page, self._pagination.output_token)
+            if not token:
+                return
+            if token in seen:
+                raise BrokenReplyError(f"{self._operation.method}: the service answered the same page token twice")
+            seen.add(token)
+            request = attrs.evolve(request, **{self._pagination.input_token: token})
+
+    async def __aiter__(self) -> AsyncIterator[ItemT]:
+        async for page in self.pages():
+            for item in getattr(page, self._pagination.result):
+                yield item
+
+    async def collect(self, limit: int | None = None) -> list[ItemT]:
+        """The items as a list, at most ``limit`` of them; no page is fetched beyond the one that fills it.
+
+        Raises:
+            ValueError: ``limit`` is negative.
+        """
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit is {limit}, at least 0")
+        items: list[ItemT] = []
+        if limit == 0:
+            return items
+        async for item in self:
+            items.append(item)
+            if len(items) == limit:
+                break
+        return items

@@ -1,0 +1,130 @@
+"""The client of Amazon ECR Public."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from types import MappingProxyType
+from typing import ClassVar, TypeVar
+
+from aioecrpublic._generated.errors import ImageNotFoundException, RepositoryNotFoundException
+from aioecrpublic._generated.operations import Operations
+from aioecrpublic._generated.types import ImageDetail, ImageIdentifier, Repository
+from aioecrpublic._runtime.errors import ServiceError, ValidationError, WaiterError
+
+__all__ = ["ECRPublicClient"]
+
+_T = TypeVar("_T")
+
+
+def _explain_repository_name(value: str) -> str | None:
+    """The classic mistake in words of its own: an image's URI where a repository's name belongs."""
+    match = re.fullmatch(r"(?:https?://)?public\.ecr\.aws/[^/]+/(?P<name>[^:@]+)(?:[:@].*)?", value)
+    if match:
+        return f"{value!r} is an image URI; the repository's name is {match['name']!r}"
+    match = re.fullmatch(r"(?P<name>[^:@]+)[:@].+", value)
+    if match:
+        return f"{value!r} has a tag or digest; the repository's name is {match['name']!r}"
+    return None
+
+
+class ECRPublicClient(Operations):
+    __doc__ = Operations.__doc__
+
+    hints: ClassVar = MappingProxyType({"RepositoryName": _explain_repository_name})
+
+    async def wait_until_repository_exists(
+        self,
+        *,
+        repository_name: str,
+        registry_id: str | None = None,
+        timeout: float = 60.0,
+        poll_interval: float = 2.0,
+    ) -> Repository:
+        """Wait for a repository to be there.
+
+        Args:
+            repository_name: Its name.
+            registry_id: The account that it belongs to, if it is not the caller's.
+            timeout: Seconds to wait at the most.
+            poll_interval: Seconds between two looks.
+
+        Returns:
+            The repository.
+
+        Raises:
+            WaiterError: It did not come in time; the service's last answer is its cause.
+            ECRPublicError: As ``describe_repositories``, but for its not being there.
+        """
+
+        async def look() -> Repository:
+            response = await self.describe_repositories(
+                repository_names=[repository_name], registry_id=registry_id
+            )
+            return response.repositories[0]
+
+        what = f"repository {repository_name!r}"
+        return await _poll(look, (RepositoryNotFoundException,), what, timeout, poll_interval)
+
+    async def wait_until_image_exists(
+        self,
+        *,
+        repository_name: str,
+        image_tag: str | None = None,
+        image_digest: str | None = None,
+        registry_id: str | None = None,
+        timeout: float = 60.0,
+        poll_interval: float = 2.0,
+    ) -> ImageDetail:
+        """Wait for an image to be there, by tag, by digest, or both.
+
+        Args:
+            repository_name: The repository's name.
+            image_tag: The tag that it is to have.
+            image_digest: Its digest.
+            registry_id: The account that the repository belongs to, if it is not the caller's.
+            timeout: Seconds to wait at the most.
+            poll_interval: Seconds between two looks.
+
+        Returns:
+            The image.
+
+        Raises:
+            ValidationError: Neither a tag nor a digest is given.
+            WaiterError: It did not come in time; the service's last answer is its cause.
+            ECRPublicError: As ``describe_images``, but for its not being there.
+        """
+        if image_tag is None and image_digest is None:
+            raise ValidationError("wait_until_image_exists", ("image_tag or image_digest is required",))
+
+        async def look() -> ImageDetail:
+            response = await self.describe_images(
+                repository_name=repository_name,
+                registry_id=registry_id,
+                image_ids=[ImageIdentifier(image_tag=image_tag, image_digest=image_digest)],
+            )
+            return response.image_details[0]
+
+        what = f"image {image_tag or image_digest!r} in {repository_name!r}"
+        missing = (ImageNotFoundException, RepositoryNotFoundException)
+        return await _poll(look, missing, what, timeout, poll_interval)
+
+
+async def _poll(
+    look: Callable[[], Awaitable[_T]],
+    missing: tuple[type[ServiceError], ...],
+    what: str,
+    timeout: float,  # noqa: ASYNC109 - the last answer is to be the error's cause
+    interval: float,
+) -> _T:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return await look()
+        except missing as error:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise WaiterError(f"{what} did not come within {timeout:g} s") from error
+            await asyncio.sleep(min(interval, left))
