@@ -1,13 +1,16 @@
 """Reading container images from anywhere; nothing in here knows AWS.
 
-A source (`OCILayout`, or what `open_image` makes of a string) is opened, `load_image` walks it into an
-`ImageGraph`, and blobs are then read range by range.
+A source (`OCILayout`, `OCIArchive`, `DockerArchive`, or what `open_image` makes of a string) is opened,
+`load_image` walks it into an `ImageGraph`, and blobs are then read range by range.
 """
 
-from aioecrpublic.images.blobs import FileBlob, FileRange
+from aioecrpublic.images.archive import OCIArchive
+from aioecrpublic.images.blobs import FileBlob
 from aioecrpublic.images.descriptor import Descriptor, Platform
+from aioecrpublic.images.docker_archive import DockerArchive
 from aioecrpublic.images.errors import ImageError
 from aioecrpublic.images.graph import ImageGraph, ManifestNode, load_image
+from aioecrpublic.images.handles import FileRange
 from aioecrpublic.images.layout import OCILayout
 from aioecrpublic.images.opening import open_image
 from aioecrpublic.images.source import Blob, BlobReader, ImageSource
@@ -16,12 +19,14 @@ __all__ = [
     "Blob",
     "BlobReader",
     "Descriptor",
+    "DockerArchive",
     "FileBlob",
     "FileRange",
     "ImageError",
     "ImageGraph",
     "ImageSource",
     "ManifestNode",
+    "OCIArchive",
     "OCILayout",
     "Platform",
     "load_image",

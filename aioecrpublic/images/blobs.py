@@ -1,135 +1,17 @@
-"""Open files, ranges of them, and blobs made of such ranges."""
+"""Blobs that are ranges of open files."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
-import warnings
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from aioecrpublic.images.errors import ImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from aioecrpublic.images.descriptor import Descriptor
-
-
-class FileHandle:
-    """A file descriptor that threads may use while another closes it.
-
-    `close` takes effect at once for new users and waits for nobody: the last running read closes the
-    descriptor. Closed by number under a running read, the descriptor could by then be another file.
-    """
-
-    def __init__(self, descriptor: int, name: str) -> None:
-        """Take over an open file descriptor; `name` is for messages."""
-        self.name = name
-        self._descriptor = descriptor
-        self._lock = threading.Lock()
-        self._holders = 1
-        self._closed = False
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._closed
-
-    @contextmanager
-    def use(self) -> Generator[int, None, None]:
-        """Lend the descriptor, which stays open until the block ends.
-
-        Raises:
-            ImageError: the file is closed.
-        """
-        with self._lock:
-            if self._closed:
-                raise ImageError(f"{self.name}: read after it was closed")
-            self._holders += 1
-        try:
-            yield self._descriptor
-        finally:
-            self._let_go()
-
-    def size(self) -> int:
-        """Return the size of the file in bytes, now."""
-        with self.use() as descriptor:
-            return os.fstat(descriptor).st_size
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Return exactly `length` bytes from `offset`.
-
-        Raises:
-            ImageError: the file is shorter by now, unreadable or closed.
-        """
-        with self.use() as descriptor:
-            try:
-                data = os.pread(descriptor, length, offset)
-                if len(data) == length:
-                    return data
-                return self._read_rest(descriptor, offset, length, data)
-            except OSError as error:
-                raise ImageError(f"{self.name}: cannot be read: {error.strerror}") from error
-
-    def close(self) -> None:
-        """Close the descriptor, or leave that to the last read still running."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-        self._let_go()
-
-    def _let_go(self) -> None:
-        with self._lock:
-            self._holders -= 1
-            if self._holders:
-                return
-        os.close(self._descriptor)
-
-    def _read_rest(self, descriptor: int, offset: int, length: int, data: bytes) -> bytes:
-        # One pread returns at most 2 GiB, and may return less than asked at any time.
-        pieces = [data]
-        done = len(data)
-        while done < length:
-            piece = os.pread(descriptor, length - done, offset + done)
-            if not piece:
-                raise ImageError(
-                    f"{self.name}: ends at byte {offset + done}, where {length - done} more are needed; "
-                    "it was truncated while being read"
-                )
-            pieces.append(piece)
-            done += len(piece)
-        return b"".join(pieces)
-
-    def __del__(self) -> None:
-        if not self._closed:
-            warnings.warn(f"unclosed file {self.name}", ResourceWarning, source=self, stacklevel=2)
-            self.close()
-
-
-class FileRange:
-    """A range of an open file; a `BlobReader`."""
-
-    def __init__(self, file: FileHandle, start: int, length: int) -> None:
-        """Describe `length` bytes of `file` from `start`."""
-        self.file = file
-        self.start = start
-        self._length = length
-
-    def __len__(self) -> int:
-        return self._length
-
-    def read_at(self, offset: int, length: int, /) -> bytes:
-        """Return exactly `length` bytes from `offset` within the range."""
-        check_range(offset, length, self._length)
-        return self.file.read_at(self.start + offset, length)
-
-    def part(self, offset: int, length: int) -> FileRange:
-        """Return a range within this one."""
-        check_range(offset, length, self._length)
-        return FileRange(self.file, self.start + offset, length)
+    from aioecrpublic.images.handles import FileRange
 
 
 class FileBlob:
@@ -138,7 +20,7 @@ class FileBlob:
     buffered = False
 
     def __init__(
-        self, descriptor: Descriptor, content: FileRange, release: Callable[[FileBlob], None]
+        self, descriptor: Descriptor, content: FileRange, release: Callable[[FileRange], None]
     ) -> None:
         """Present `content` as the blob; `release` is called, in a thread, when it is closed."""
         self.descriptor = descriptor
@@ -156,14 +38,4 @@ class FileBlob:
         """Close the file, if it is the blob's own."""
         if not self._closed:
             self._closed = True
-            await asyncio.to_thread(self._release, self)
-
-
-def check_range(offset: int, length: int, size: int) -> None:
-    """Check that a range lies within `size` bytes.
-
-    Raises:
-        ValueError: it does not.
-    """
-    if offset < 0 or length < 0 or offset + length > size:
-        raise ValueError(f"the range of {length} bytes from {offset} is not within {size} bytes")
+            await asyncio.to_thread(self._release, self._content)

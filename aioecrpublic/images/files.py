@@ -8,11 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
 from typing import Protocol
 
-from aioecrpublic.images.blobs import FileHandle, FileRange
 from aioecrpublic.images.errors import ImageError, shown
+from aioecrpublic.images.handles import FileHandle, FileRange, OpenFiles
 
 _MAX_LINKS = 16
 _OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -62,54 +61,42 @@ class DirectoryFiles:
         self.name = name
         self._path = path
         self._root: FileHandle | None = None
-        self._opened: set[FileHandle] = set()
-        self._lock = threading.Lock()
+        self._opened = OpenFiles()
 
     def open(self) -> None:
         """Open the directory; later renames and replacements of it have no effect on what is read."""
         try:
-            self._root = FileHandle(os.open(self._path, _OPEN_DIRECTORY), self.name)
+            descriptor = os.open(self._path, _OPEN_DIRECTORY)
         except (OSError, ValueError) as error:
             raise ImageError(f"{self.name}: {_reason(error)}") from error
+        self._root = self._opened.adopt(descriptor, self.name)
 
     def find(self, path: str) -> FileRange | None:
         """Open the regular file at `path`, None if there is none."""
         name = f"{self.name}: {path}"
-        root = self._root
-        if root is None:
+        if self._root is None:
             raise ImageError(f"{name}: read before the source was opened")
-        with root.use() as directory:
+        with self._root.use() as directory:
             try:
                 descriptor = _open_beneath(directory, path, name)
             except FileNotFoundError:
                 return None
             except OSError as error:
                 raise ImageError(f"{name}: {_reason(error)}") from error
-        file = FileHandle(descriptor, name)
-        status = os.fstat(descriptor)
+        file = self._opened.adopt(descriptor, name)
+        status = file.status()
         if not stat.S_ISREG(status.st_mode):
-            file.close()
+            self._opened.release(file)
             raise ImageError(f"{name}: not a regular file")
-        with self._lock:
-            self._opened.add(file)
-        if root.closed:
-            self.close()
         return FileRange(file, 0, status.st_size)
 
     def release(self, content: FileRange) -> None:
         """Close a file found."""
-        content.file.close()
-        with self._lock:
-            self._opened.discard(content.file)
+        self._opened.release(content.file)
 
     def close(self) -> None:
         """Close the directory and all files."""
-        if self._root is not None:
-            self._root.close()
-        with self._lock:
-            for file in self._opened:
-                file.close()
-            self._opened.clear()
+        self._opened.close()
 
 
 def _open_beneath(root: int, path: str, name: str) -> int:

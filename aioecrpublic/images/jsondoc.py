@@ -18,8 +18,8 @@ hold a fifth of this number.
 """
 
 
-def parse_object(raw: bytes, where: str) -> JSONObject:
-    """Parse a JSON object.
+def parse(raw: bytes, where: str) -> JSON:
+    """Parse a JSON document.
 
     Duplicate member names are refused: which of the two counts depends on the reader, so a manifest with
     them may mean one thing here and another in the client that pulls it.
@@ -29,12 +29,12 @@ def parse_object(raw: bytes, where: str) -> JSONObject:
         where: what the document is, for messages.
 
     Raises:
-        ImageError: it is not UTF-8, not JSON, not an object, nested too deeply or far too long.
+        ImageError: it is not UTF-8, not JSON, nested too deeply or far too long.
     """
     if raw.count(b",") + raw.count(b"[") + raw.count(b"{") > MAX_VALUES:
         raise ImageError(f"{where}: more than {MAX_VALUES} values in one JSON document")
     try:
-        value = json.loads(
+        value: JSON = json.loads(
             raw.decode("utf-8"), object_pairs_hook=_object_without_duplicates, parse_constant=_no_constant
         )
     except RecursionError:
@@ -43,9 +43,16 @@ def parse_object(raw: bytes, where: str) -> JSONObject:
         raise ImageError(f"{where}: not UTF-8 text (byte {error.start})") from error
     except ValueError as error:
         raise ImageError(f"{where}: not valid JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise ImageError(f"{where}: not a JSON object but {_kind(value)}")
     return value
+
+
+def parse_object(raw: bytes, where: str) -> JSONObject:
+    """Parse a JSON object, as `parse` does.
+
+    Raises:
+        ImageError: it is no JSON object.
+    """
+    return as_object(parse(raw, where), f"{where}: the document")
 
 
 def text(document: JSONObject, key: str, where: str) -> str | None:

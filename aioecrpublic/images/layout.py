@@ -28,9 +28,9 @@ from aioecrpublic.images.threads import acquire_in_thread
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aioecrpublic.images.blobs import FileRange
     from aioecrpublic.images.descriptor import Descriptor
     from aioecrpublic.images.files import Files
+    from aioecrpublic.images.handles import FileRange
     from aioecrpublic.images.manifest import Manifest
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -66,7 +66,7 @@ class LayoutSource(SourceLifecycle):
             if self._closed:
                 raise ImageError(f"{self.name}: used after it was closed")
             if self._root is None:
-                self._root = await acquire_in_thread(self._open, lambda _: self._files.close())
+                self._root = await self._open_in_thread()
             return self._root
 
     async def read_manifest(self, descriptor: Descriptor) -> bytes:
@@ -78,7 +78,7 @@ class LayoutSource(SourceLifecycle):
         """Open a blob, which must exist and have the descriptor's size."""
         await self.open()
         content = await acquire_in_thread(partial(self._find_blob, descriptor), self._files.release)
-        return FileBlob(descriptor, content, lambda _: self._files.release(content))
+        return FileBlob(descriptor, content, self._files.release)
 
     async def check_blob(self, descriptor: Descriptor) -> None:
         """Check that a blob exists and has the descriptor's size."""
@@ -102,15 +102,20 @@ class LayoutSource(SourceLifecycle):
         self._closed = True
         await asyncio.to_thread(self._files.close)
 
-    def _open(self) -> Descriptor:
+    async def _open_in_thread(self) -> Descriptor:
         try:
-            self._files.open()
-            self._check_layout_version()
-            self._entries = self._read_entries()
-            return choose_entry(self._entries, self._reference, self._files.name)
+            return await asyncio.to_thread(self._open)
         except BaseException:
+            # If this was cancelled, the thread stops at its next read.
+            self._closed = True
             self._files.close()
             raise
+
+    def _open(self) -> Descriptor:
+        self._files.open()
+        self._check_layout_version()
+        self._entries = self._read_entries()
+        return choose_entry(self._entries, self._reference, self._files.name)
 
     def _check_layout_version(self) -> None:
         raw = self._read_file(_LAYOUT_FILE, _MAX_LAYOUT_FILE)

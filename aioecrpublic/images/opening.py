@@ -8,15 +8,24 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aioecrpublic.images.archive import ArchiveFiles, OCIArchive
+from aioecrpublic.images.docker_archive import DockerArchive, DockerFiles
 from aioecrpublic.images.errors import ImageError, shown
-from aioecrpublic.images.layout import OCILayout
+from aioecrpublic.images.layout import LayoutSource, OCILayout
 from aioecrpublic.images.source import ImageSource, SourceLifecycle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aioecrpublic.images.descriptor import Descriptor
     from aioecrpublic.images.source import Blob
 
-_FORMS = "oci:DIR[:REFERENCE] or a path"
+_FORMS = "oci:DIR[:REFERENCE], oci-archive:FILE[:REFERENCE], docker-archive:FILE[:REFERENCE] or a path"
+_SOURCES: dict[str, Callable[[str, str | None], ImageSource]] = {
+    "oci": OCILayout,
+    "oci-archive": OCIArchive,
+    "docker-archive": DockerArchive,
+}
 # What other tools understand and this package does not, lest it be taken for the name of a file.
 _FOREIGN = frozenset({"containers-storage", "dir", "docker-daemon", "http", "https", "ostree", "sif"})
 
@@ -25,9 +34,10 @@ def open_image(source: str | os.PathLike[str] | ImageSource) -> ImageSource:
     """Return the image source that a string or path means; nothing is read yet.
 
     Args:
-        source: `oci:DIR[:REFERENCE]`, or a path, with or without `:REFERENCE`, whose kind is detected when it
-            is opened. As in skopeo, the path after `oci:` ends at the first colon; `OCILayout` takes any.
-            A source is returned as it is.
+        source: `oci:DIR[:REFERENCE]`, `oci-archive:FILE[:REFERENCE]`, `docker-archive:FILE[:REFERENCE]`, or a
+            path, with or without `:REFERENCE`, whose kind is detected when it is opened. As in skopeo, the
+            path in the other forms ends at the first colon; the classes take any path. A source is returned
+            as it is.
 
     Raises:
         ImageError: the string has none of these forms.
@@ -38,11 +48,11 @@ def open_image(source: str | os.PathLike[str] | ImageSource) -> ImageSource:
     if not isinstance(source, str):
         return DetectedImage(text)
     scheme, colon, rest = text.partition(":")
-    if scheme == "oci" and colon:
+    if colon and scheme in _SOURCES:
         path, _, reference = rest.partition(":")
         if not path:
             raise ImageError(f"{shown(text)}: no path; expected {_FORMS}")
-        return OCILayout(path, reference or None)
+        return _SOURCES[scheme](path, reference or None)
     if not text or (colon and scheme in _FOREIGN):
         raise ImageError(f"{shown(text)} is no image source; expected {_FORMS}")
     return DetectedImage(text)
@@ -52,8 +62,8 @@ class DetectedImage(SourceLifecycle):
     """An image at a path whose kind is found out when it is opened.
 
     Args:
-        path: a directory, which must be an OCI layout; if there is nothing at the path, what follows its last
-            `:` is taken for a reference.
+        path: an OCI layout directory, an OCI archive or a docker-archive. If there is nothing at the path,
+            the part before a colon is tried, and the rest taken for a reference.
     """
 
     def __init__(self, path: str) -> None:
@@ -99,17 +109,21 @@ class DetectedImage(SourceLifecycle):
 
 
 def _detect(text: str) -> ImageSource:
-    path, colon, reference = text.rpartition(":")
-    try:
-        if not colon or os.path.lexists(text):
-            return _detect_path(text, None)
-        return _detect_path(path, reference or None)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ImageError(f"{shown(text)}: {reason}; expected {_FORMS}") from error
+    colons = [position for position, character in enumerate(text) if character == ":"]
+    for end in (len(text), *reversed(colons)):
+        try:
+            status = Path(text[:end]).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise ImageError(f"{shown(text)}: {reason}") from error
+        return _source_at(text[:end], text[end + 1 :] or None, status)
+    raise ImageError(f"{shown(text)}: no such file or directory; expected {_FORMS}")
 
 
-def _detect_path(path: str, reference: str | None) -> ImageSource:
-    if stat.S_ISDIR(Path(path).stat().st_mode):
+def _source_at(path: str, reference: str | None, status: os.stat_result) -> ImageSource:
+    if stat.S_ISDIR(status.st_mode):
         return OCILayout(path, reference)
-    raise ImageError(f"{shown(path)}: neither an OCI layout nor an image archive")
+    # These read both kinds of archive, and tell them apart by what is in them.
+    return LayoutSource(DockerFiles(ArchiveFiles(path, path), reference), reference)

@@ -1,0 +1,99 @@
+"""Image archives: tar files, read in place, compressed or not."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from aioecrpublic.images.errors import ImageError
+from aioecrpublic.images.handles import FileRange, OpenFiles
+from aioecrpublic.images.layout import LayoutSource
+from aioecrpublic.images.packing import Spool, decompressed, detect
+from aioecrpublic.images.tarindex import TarIndex
+
+EXPANSION_FLOOR = 64 * 1024 * 1024
+MAX_EXPANSION = 100
+
+
+def expansion_limit(size: int) -> int:
+    """Return how many bytes a compressed archive of `size` bytes may hold: 64 MiB and 100 times its size."""
+    return EXPANSION_FLOOR + MAX_EXPANSION * size
+
+
+class ArchiveFiles:
+    """The files in a tar archive.
+
+    A compressed archive is decompressed once, into a temporary file in the system's directory for these
+    (`TMPDIR`), which vanishes on `close` or with the process.
+    """
+
+    def __init__(self, path: str, name: str, limit: int | None = None) -> None:
+        """Describe the files in the archive at `path`.
+
+        Args:
+            path: the tar file.
+            name: what it is called in messages.
+            limit: bytes that a compressed archive may hold; None: 64 MiB and 100 times its own size.
+        """
+        self.name = name
+        self.opened = OpenFiles()
+        self._path = path
+        self._limit = limit
+        self._index: TarIndex | None = None
+
+    def open(self) -> None:
+        """Decompress the archive if need be, and find its members."""
+        content = self._open_file()
+        kind = detect(content, self.name)
+        if kind is not None:
+            limit = expansion_limit(len(content)) if self._limit is None else self._limit
+            plain = Spool(self.opened, self.name).append(decompressed(content, kind, self.name, limit))
+            self.opened.release(content.file)
+            content = plain
+        self._index = TarIndex(content, self.name)
+
+    def find(self, path: str) -> FileRange | None:
+        """Return the content of the file at `path`, None if there is none."""
+        if self._index is None:
+            raise ImageError(f"{self.name}: read before the source was opened")
+        return self._index.find(path)
+
+    def release(self, content: FileRange) -> None:
+        """Do nothing: all members are ranges of the one file."""
+
+    def close(self) -> None:
+        """Close the archive and remove the temporary file."""
+        self.opened.close()
+
+    def _open_file(self) -> FileRange:
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise ImageError(f"{self.name}: {reason}") from error
+        file = self.opened.adopt(descriptor, self.name)
+        status = file.status()
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(f"{self.name}: not a regular file")
+        return FileRange(file, 0, status.st_size)
+
+
+class OCIArchive(LayoutSource):
+    """An image in an OCI archive: an OCI image layout in a tar file.
+
+    Args:
+        path: the tar file; it may be compressed by gzip or zstd.
+        reference: which image, as in `OCILayout`.
+        max_unpacked_size: bytes of disk that a compressed archive may take when it is decompressed; None:
+            64 MiB and 100 times its own size.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        reference: str | None = None,
+        *,
+        max_unpacked_size: int | None = None,
+    ) -> None:
+        path = os.fspath(path)
+        super().__init__(ArchiveFiles(path, f"oci-archive:{path}", max_unpacked_size), reference)
