@@ -1,0 +1,68 @@
+"""What the tests of image sources share."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aioecrpublic.images import ImageError, load_image
+from tests.support.oci import digest_of, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from aioecrpublic.images import Descriptor, ImageGraph, ImageSource
+    from tests.support.oci import BuiltImage, Document
+
+
+async def read_blob(source: ImageSource, descriptor: Descriptor, part: int = 4096) -> bytes:
+    """Return a whole blob, read in parts."""
+    blob = await source.open_blob(descriptor)
+    try:
+        pieces = []
+        for offset in range(0, descriptor.size, part):
+            length = min(part, descriptor.size - offset)
+            content = await blob.read(offset, length)
+            assert blob.buffered is isinstance(content, bytes)
+            assert len(content) == length
+            pieces.append(content if isinstance(content, bytes) else content.read_at(0, length))
+        return b"".join(pieces)
+    finally:
+        await blob.close()
+
+
+async def assert_holds(source: ImageSource, image: BuiltImage) -> ImageGraph:
+    """Check that the source's image is the one built, manifest by manifest and byte by byte."""
+    graph = await load_image(source)
+    assert [node.descriptor.digest for node in graph.manifests] == list(image.manifests)
+    assert graph.root is graph.manifests[-1]
+    assert graph.root.descriptor.media_type == image.media_type
+    for node in graph.manifests:
+        assert node.raw == image.read(node.descriptor.digest)
+    assert {blob.digest for blob in graph.blobs} == {*image.configs, *image.layers}
+    for descriptor in graph.blobs:
+        assert digest_of(await read_blob(source, descriptor)) == descriptor.digest
+    return graph
+
+
+async def error_of(source: ImageSource) -> str:
+    """Return the one line that loading a bad image ends in."""
+    try:
+        with pytest.raises(ImageError) as caught:
+            await load_image(source)
+    finally:
+        await source.close()
+    message = str(caught.value)
+    assert message
+    assert "\n" not in message
+    return message
+
+
+def edit(path: Path, change: Callable[[Document], object]) -> None:
+    """Rewrite a JSON file after `change` was made to its content."""
+    document = json.loads(path.read_bytes())
+    change(document)
+    path.write_bytes(encode(document))
