@@ -1,0 +1,43 @@
+"""Pushing images: plan, upload, put; with events, a memory budget, and recovery at the smallest scope."""
+
+from aioecrpublic.push.api import ImageJob, push_image, push_images, upload_layer
+from aioecrpublic.push.budget import DEFAULT_BUDGET
+from aioecrpublic.push.errors import PushError
+from aioecrpublic.push.events import (
+    JournalDamaged,
+    LayerCompleted,
+    LayerProgress,
+    LayerResumed,
+    LayerSkipped,
+    LayerStarted,
+    ManifestPut,
+    OnEvent,
+    PartRetried,
+    PushCompleted,
+    PushEvent,
+    PushStarted,
+)
+from aioecrpublic.push.result import LayerResult, PushResult
+
+__all__ = [
+    "DEFAULT_BUDGET",
+    "ImageJob",
+    "JournalDamaged",
+    "LayerCompleted",
+    "LayerProgress",
+    "LayerResult",
+    "LayerResumed",
+    "LayerSkipped",
+    "LayerStarted",
+    "ManifestPut",
+    "OnEvent",
+    "PartRetried",
+    "PushCompleted",
+    "PushError",
+    "PushEvent",
+    "PushResult",
+    "PushStarted",
+    "push_image",
+    "push_images",
+    "upload_layer",
+]

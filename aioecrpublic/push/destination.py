@@ -1,0 +1,122 @@
+"""The repository that is pushed to: its calls, and what is known to be in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from aioecrpublic._generated import service
+from aioecrpublic._generated.errors import RepositoryAlreadyExistsException, RepositoryNotFoundException
+from aioecrpublic._generated.types import (
+    BatchCheckLayerAvailabilityRequest,
+    CreateRepositoryRequest,
+    DescribeRepositoriesRequest,
+    LayerAvailability,
+)
+from aioecrpublic._runtime.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from aioecrpublic._runtime.call import Call
+    from aioecrpublic._runtime.shapes import Operation, RequestT, ResponseT
+    from aioecrpublic.client import ECRPublicClient
+
+BATCH = 100
+"""Digests that one BatchCheckLayerAvailability takes (the model's ``BatchedOperationLayerDigestList``)."""
+
+
+@attrs.define
+class Destination:
+    """A repository, and how many requests to it had to be sent again.
+
+    Attributes:
+        client: What it is reached through.
+        repository_name: Its name.
+        registry_id: The account or alias that it belongs to, if it is not the caller's.
+        retries: Requests that the client sent again.
+    """
+
+    client: ECRPublicClient
+    repository_name: str
+    registry_id: str | None = None
+    retries: int = 0
+
+    async def call(self, operation: Operation[RequestT, ResponseT], request: RequestT) -> ResponseT:
+        """Call ``operation``, counting what had to be sent again."""
+        response: ResponseT = await self.make(self.prepare(operation, request))
+        return response
+
+    def prepare(self, operation: Operation[RequestT, ResponseT], request: RequestT) -> Call:
+        """A call to be made later."""
+        return self.client._new_call(operation, request)  # noqa: SLF001 - the pipeline's own entrance
+
+    async def make(self, call: Call) -> Any:
+        """Make a call, counting what had to be sent again."""
+        try:
+            response = await call.make()
+        except ServiceError as error:
+            self.retries += max(error.attempts - 1, 0)
+            raise
+        self.retries += response.metadata.attempts - 1
+        return response
+
+    async def missing(self, digests: Sequence[str]) -> set[str]:
+        """Those of at most ``BATCH`` digests that are not in the repository.
+
+        An unknown digest is answered as unavailable or as a failure; both mean the same.
+        """
+        response = await self.call(
+            service.BATCH_CHECK_LAYER_AVAILABILITY,
+            BatchCheckLayerAvailabilityRequest(
+                repository_name=self.repository_name, registry_id=self.registry_id, layer_digests=digests
+            ),
+        )
+        there = {
+            layer.layer_digest
+            for layer in response.layers
+            if layer.layer_availability == LayerAvailability.AVAILABLE
+        }
+        return set(digests) - there
+
+    async def missing_in_batches(
+        self, digests: Sequence[str]
+    ) -> AsyncIterator[tuple[Sequence[str], set[str]]]:
+        """Each batch of ``digests`` with those of it that are missing."""
+        for start in range(0, len(digests), BATCH):
+            batch = digests[start : start + BATCH]
+            yield batch, await self.missing(batch)
+
+    async def has(self, digest: str) -> bool:
+        """Whether the repository has the layer."""
+        return not await self.missing([digest])
+
+    async def create(self) -> None:
+        """Make the repository, unless it is there."""
+        try:
+            await self.call(
+                service.CREATE_REPOSITORY, CreateRepositoryRequest(repository_name=self.repository_name)
+            )
+        except RepositoryAlreadyExistsException:
+            return
+
+    async def uri(self) -> str | None:
+        """The repository's URI; ``None`` if the caller may not ask for it.
+
+        Raises:
+            RepositoryNotFoundException: There is no such repository.
+        """
+        # Only an account id can be asked about; an alias is part of the URI as it is.
+        if self.registry_id is not None and not self.registry_id.isdigit():
+            return f"public.ecr.aws/{self.registry_id}/{self.repository_name}"
+        request = DescribeRepositoriesRequest(
+            registry_id=self.registry_id, repository_names=[self.repository_name]
+        )
+        try:
+            response = await self.call(service.DESCRIBE_REPOSITORIES, request)
+        except RepositoryNotFoundException:
+            raise
+        except ServiceError:
+            return None
+        return response.repositories[0].repository_uri if response.repositories else None

@@ -1,0 +1,238 @@
+"""One image into a repository: read it, check what is there, upload the rest, put the manifests."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+
+from aioecrpublic.images import load_image
+from aioecrpublic.push.events import LayerSkipped, PushCompleted, PushStarted
+from aioecrpublic.push.layer import LayerUpload, check_layer_size
+from aioecrpublic.push.manifests import put_manifest
+from aioecrpublic.push.result import LayerResult, PushResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aioecrpublic.images import Descriptor, ImageGraph, ImageSource, ManifestNode
+    from aioecrpublic.push.destination import Destination
+    from aioecrpublic.push.layer import UploadOptions
+    from aioecrpublic.push.repository import KnownLayers
+
+
+@attrs.frozen(kw_only=True)
+class ImageOptions:
+    """What is asked for of one image.
+
+    Attributes:
+        tags: The tags that it gets.
+        platforms: The platforms of an index that are wanted; ``None`` is the whole of it.
+        include_nondistributable: Whether to push layers that are meant to be fetched from elsewhere.
+        create_repository: Whether to make the repository if it is not there.
+        jobs: Layers in flight.
+    """
+
+    tags: tuple[str, ...]
+    platforms: Sequence[str] | None
+    include_nondistributable: bool
+    create_repository: bool
+    jobs: int
+
+
+class ImagePush:
+    """One push of one image; run it once.
+
+    Args:
+        source: The opened image.
+        destination: The repository.
+        options: What is asked for.
+        upload: What all layers have in common.
+        known: What is known about the repository, shared with the pushes beside this one.
+        slots: The layers that may be in flight, shared with the pushes beside this one.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        destination: Destination,
+        *,
+        options: ImageOptions,
+        upload: UploadOptions,
+        known: KnownLayers,
+        slots: asyncio.Semaphore,
+    ) -> None:
+        self._source = source
+        self._destination = destination
+        self._options = options
+        self._upload = upload
+        self._known = known
+        self._slots = slots
+        self._emitter = upload.emitter
+        self._results: dict[str, LayerResult] = {}
+        self._there: dict[str, asyncio.Event] = {}
+        self._unverified: set[str] = set()
+        self._all_verified = asyncio.Event()
+
+    async def run(self) -> PushResult:
+        """Push the image.
+
+        Raises:
+            ImageError: The image is not what it says; nothing of it was put.
+            PushError: It could not be finished.
+            ServiceError: The service refuses it.
+        """
+        started = time.monotonic()
+        graph = await self._load()
+        if self._options.create_repository:
+            await self._destination.create()
+        root = graph.root.descriptor
+        await self._emitter.emit(
+            PushStarted(
+                digest=root.digest,
+                layers=len(graph.blobs),
+                total_bytes=sum(blob.size for blob in graph.blobs),
+            )
+        )
+        async with asyncio.TaskGroup() as group:
+            uri = group.create_task(self._destination.uri())
+            ticking = group.create_task(self._emitter.tick())
+            group.create_task(self._bring_layers(group, graph))
+            await self._put_manifests(group, graph)
+            ticking.cancel()
+        result = self._result(graph, uri.result(), time.monotonic() - started)
+        await self._emitter.emit(PushCompleted(result=result))
+        return result
+
+    async def _load(self) -> ImageGraph:
+        graph = await load_image(
+            self._source,
+            platforms=self._options.platforms,
+            include_nondistributable=self._options.include_nondistributable,
+        )
+        for blob in graph.blobs:
+            check_layer_size(blob.digest, blob.size)
+        self._there = {digest: asyncio.Event() for digest in (blob.digest for blob in graph.blobs)}
+        self._there |= {node.descriptor.digest: asyncio.Event() for node in graph.manifests}
+        self._unverified = {blob.digest for blob in graph.blobs}
+        if not self._unverified:
+            self._all_verified.set()
+        return graph
+
+    async def _bring_layers(self, group: asyncio.TaskGroup, graph: ImageGraph) -> None:
+        """Check batch after batch, while what was found missing is already on its way."""
+        # The largest first: a layer is a sequence of parts, so the last to begin should be a short one.
+        blobs = {blob.digest: blob for blob in sorted(graph.blobs, key=lambda blob: -blob.size)}
+        missing: asyncio.Queue[Descriptor | None] = asyncio.Queue()
+        workers = min(self._options.jobs, len(blobs))
+        for _ in range(workers):
+            group.create_task(self._work(missing))
+        unknown = [digest for digest in blobs if digest not in self._known.there]
+        for digest in blobs.keys() - set(unknown):
+            await self._skip(blobs[digest])
+        async for batch, lacking in self._destination.missing_in_batches(unknown):
+            for digest in batch:
+                if digest in lacking:
+                    missing.put_nowait(blobs[digest])
+                else:
+                    self._known.there.add(digest)
+                    await self._skip(blobs[digest])
+        for _ in range(workers):
+            missing.put_nowait(None)
+
+    async def _work(self, missing: asyncio.Queue[Descriptor | None]) -> None:
+        while (blob := await missing.get()) is not None:
+            await self._bring(blob)
+
+    async def _bring(self, blob: Descriptor) -> None:
+        async with self._known.claim(blob.digest) as lacking:
+            if lacking:
+                async with self._slots:
+                    self._results[blob.digest] = await self._upload_blob(blob)
+                self._known.there.add(blob.digest)
+                self._mark(blob.digest)
+            else:
+                await self._skip(blob)
+
+    async def _upload_blob(self, descriptor: Descriptor) -> LayerResult:
+        blob = await self._source.open_blob(descriptor)
+        try:
+            upload = LayerUpload(
+                self._destination, blob, self._upload, on_verified=lambda: self._verified(descriptor.digest)
+            )
+            return await upload.run()
+        finally:
+            await blob.close()
+
+    async def _skip(self, blob: Descriptor) -> None:
+        self._mark(blob.digest)
+        await self._emitter.emit(LayerSkipped(digest=blob.digest, size=blob.size, media_type=blob.media_type))
+
+    def _mark(self, digest: str) -> None:
+        self._verified(digest)
+        self._there[digest].set()
+
+    def _verified(self, digest: str) -> None:
+        self._unverified.discard(digest)
+        if not self._unverified:
+            self._all_verified.set()
+
+    async def _put_manifests(self, group: asyncio.TaskGroup, graph: ImageGraph) -> None:
+        """Put each child as soon as its own layers are in, the root last, once for each tag."""
+        # A layer whose bytes turn out to be wrong must not leave half an index behind: no manifest is put
+        # before every layer has been read through.
+        for node in graph.manifests[:-1]:
+            group.create_task(self._put(node, graph))
+        await self._wait_for_parts(graph.root)
+        for tag in self._options.tags or (None,):
+            await self._put_now(graph.root, graph, tag)
+
+    async def _put(self, node: ManifestNode, graph: ImageGraph) -> None:
+        await self._wait_for_parts(node)
+        await self._put_now(node, graph, None)
+        self._there[node.descriptor.digest].set()
+
+    async def _put_now(self, node: ManifestNode, graph: ImageGraph, tag: str | None) -> None:
+        async def restore(node: ManifestNode) -> None:
+            await self._restore(node, graph)
+
+        await put_manifest(self._destination, node, tag, emitter=self._emitter, restore=restore)
+
+    async def _wait_for_parts(self, node: ManifestNode) -> None:
+        for blob in node.blobs:
+            await self._there[blob.digest].wait()
+        for child in node.children:
+            await self._there[child].wait()
+        await self._all_verified.wait()
+
+    async def _restore(self, node: ManifestNode, graph: ImageGraph) -> None:
+        """Bring again what has disappeared of what a manifest refers to."""
+        blobs = {blob.digest: blob for blob in node.blobs}
+        async for _, lacking in self._destination.missing_in_batches(list(blobs)):
+            self._known.there -= lacking
+            for digest in sorted(lacking):
+                await self._bring(blobs[digest])
+        for child in graph.manifests:
+            if child.descriptor.digest in node.children:
+                await self._put_now(child, graph, None)
+
+    def _result(self, graph: ImageGraph, uri: str | None, elapsed: float) -> PushResult:
+        root = graph.root.descriptor
+        uploaded = {digest for digest, result in self._results.items() if result.uploaded}
+        brought = sum(blob.size for blob in graph.blobs if blob.digest in uploaded)
+        reference = f":{self._options.tags[0]}" if self._options.tags else f"@{root.digest}"
+        return PushResult(
+            digest=root.digest,
+            media_type=root.media_type,
+            tags=self._options.tags,
+            repository_uri=uri,
+            image_uri=None if uri is None else f"{uri}{reference}",
+            layers_uploaded=len(uploaded),
+            layers_skipped=len(graph.blobs) - len(uploaded),
+            bytes_uploaded=brought,
+            bytes_skipped=sum(blob.size for blob in graph.blobs) - brought,
+            elapsed=elapsed,
+            retries=self._destination.retries + sum(result.retries for result in self._results.values()),
+        )

@@ -1,0 +1,55 @@
+"""How often a layer is mended before it is given up."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from aioecrpublic._base import ECRPublicError
+from aioecrpublic.push.errors import PushError
+
+ATTEMPTS = 8
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 5.0
+_REMEMBERED = 8
+
+
+class Patience:
+    """A budget of failures that is made up for by progress, with a growing pause after each.
+
+    Args:
+        what: What is being tried, for the final error.
+        attempts: Failures in a row that are borne.
+    """
+
+    def __init__(self, what: str, attempts: int = ATTEMPTS) -> None:
+        self.failures = 0
+        self._what = what
+        self._attempts = attempts
+        self._in_a_row = 0
+        self._furthest = 0
+        self._tried: list[str] = []
+
+    def advanced(self, reached: int) -> None:
+        """Forget the failures if this is further than ever."""
+        if reached > self._furthest:
+            self._furthest = reached
+            self._in_a_row = 0
+            self._tried.clear()
+
+    async def bear(self, error: ECRPublicError, remedy: str) -> None:
+        """Wait a little before ``remedy`` is tried.
+
+        Raises:
+            PushError: It failed too often; says what was tried.
+        """
+        self.failures += 1
+        self._in_a_row += 1
+        self._tried = [*self._tried[1 - _REMEMBERED :], f"{remedy} after {type(error).__name__}"]
+        if self._in_a_row >= self._attempts:
+            raise PushError(
+                f"{self._what}: given up after {self._in_a_row} failures without progress "
+                f"({'; '.join(self._tried)}); the last: {error}"
+            ) from error
+        pause = min(_FIRST_PAUSE * 2 ** (self._in_a_row - 1), _LONGEST_PAUSE)
+        await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
