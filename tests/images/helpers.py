@@ -66,3 +66,12 @@ def edit(path: Path, change: Callable[[Document], object]) -> None:
     document = json.loads(path.read_bytes())
     change(document)
     path.write_bytes(encode(document))
+
+
+def first_entry(document: Document) -> Document:
+    """Return the first entry of an `index.json`."""
+    manifests = document["manifests"]
+    assert isinstance(manifests, list)
+    entry = manifests[0]
+    assert isinstance(entry, dict)
+    return entry

@@ -9,7 +9,7 @@ import pytest
 
 from aioecrpublic.images import Descriptor, ImageError, ImageSource, OCILayout, load_image
 from aioecrpublic.images.layout import CONTAINERD_NAME
-from tests.images.helpers import assert_holds, edit, error_of, read_blob
+from tests.images.helpers import assert_holds, edit, error_of, first_entry, read_blob
 from tests.support.oci import (
     OCI_MANIFEST,
     REF_NAME,
@@ -23,20 +23,10 @@ from tests.support.oci import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.oci import Document
-
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     return tmp_path / "layout"
-
-
-def first_entry(document: Document) -> Document:
-    manifests = document["manifests"]
-    assert isinstance(manifests, list)
-    entry = manifests[0]
-    assert isinstance(entry, dict)
-    return entry
 
 
 @pytest.mark.parametrize("docker", [False, True])
