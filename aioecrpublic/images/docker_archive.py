@@ -265,8 +265,9 @@ def _pack_all(archive: ArchiveFiles, layers: Sequence[_Layer]) -> list[_Packed]:
         finally:
             spools.put(spool)
 
+    unique = {layer.key: layer for layer in layers}
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="aioecrpublic-pack") as pool:
-        futures = {layer.key: pool.submit(pack, layer) for layer in layers}
+        futures = {key: pool.submit(pack, layer) for key, layer in unique.items()}
         try:
             for future in wait(futures.values(), return_when=FIRST_EXCEPTION).done:
                 future.result()
