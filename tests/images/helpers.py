@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from aioecrpublic.images import ImageError, load_image
+from tests.images.conftest import open_paths
 from tests.support.oci import digest_of, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from types import ModuleType
 
-    from aioecrpublic.images import Descriptor, ImageGraph, ImageSource
+    from aioecrpublic.images import Descriptor, FileRange, ImageGraph, ImageSource
     from tests.support.oci import BuiltImage, Document
 
 
@@ -75,3 +80,39 @@ def first_entry(document: Document) -> Document:
     entry = manifests[0]
     assert isinstance(entry, dict)
     return entry
+
+
+async def assert_cancellable(
+    source: ImageSource, module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancel the opening of a source in the middle of its work in threads, and check that it all ends.
+
+    `module` is where the source takes `chunks` from, which reads the files.
+    """
+    before = open_paths()
+    started, ended = threading.Event(), threading.Event()
+
+    def slow_chunks(content: FileRange) -> Iterator[bytes]:
+        started.set()
+        yield content.read_at(0, min(100, len(content)))
+        for _ in range(1000):
+            if content.file.closed:
+                break
+            time.sleep(0.01)
+        else:
+            pytest.fail("the file was not closed")
+        ended.set()
+        yield content.read_at(0, 1)
+
+    monkeypatch.setattr(module, "chunks", slow_chunks)
+    task = asyncio.create_task(source.open())
+    await asyncio.to_thread(started.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(ended.wait, 10)
+    for _ in range(1000):
+        if open_paths() == before:
+            break
+        await asyncio.sleep(0.01)
+    assert open_paths() == before

@@ -1,23 +1,21 @@
 from __future__ import annotations
 
-import asyncio
 import gzip
 import hashlib
 import io
 import json
 import tarfile
 import tempfile
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from backports import zstd
 
-from aioecrpublic.images import DockerArchive, load_image
+from aioecrpublic.images import DockerArchive, ImageError, load_image
 from aioecrpublic.images import docker_archive as module
 from aioecrpublic.images.layout import CONTAINERD_NAME
-from aioecrpublic.images.packing import Spool
-from tests.images.conftest import open_paths
-from tests.images.helpers import assert_holds, error_of, read_blob
+from tests.images.helpers import assert_cancellable, assert_holds, error_of, read_blob
 from tests.support.oci import (
     DOCKER_CONFIG,
     DOCKER_LAYER_GZIP,
@@ -37,6 +35,8 @@ from tests.support.oci import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from aioecrpublic.images.packing import Spool
 
 LAYERS = [tar_bytes({f"file{n}": random_bytes(3000, n) + bytes(100_000)}) for n in range(3)]
 
@@ -340,22 +340,31 @@ class TestRefused:
 async def test_nothing_is_left_of_a_cancelled_conversion(
     archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    big = random_bytes(1024 * 1024) * 40
-    archive.add([big + bytes([n]) for n in range(6)])
+    archive.add(LAYERS)
     path = archive.write()
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    before = open_paths()
-    for delay in (0, 0.02, 0.1):
-        source = DockerArchive(path)
-        task = asyncio.create_task(source.open())
-        await asyncio.sleep(delay)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-    for _ in range(500):  # the threads end at their next read
-        if open_paths() == before:
-            break
-        await asyncio.sleep(0.01)
-    assert open_paths() == before
+    await assert_cancellable(DockerArchive(path), module, monkeypatch)
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+async def test_a_bad_layer_stops_the_others(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive.add(LAYERS)
+    path = archive.write()
+    closed: list[bool] = []
+
+    def pack(layer: module._Layer, spool: Spool) -> module._Packed:
+        if layer.diff_id == digest_of(LAYERS[1]):
+            raise ImageError("bad")
+        for _ in range(1000):
+            if spool.file.closed:
+                break
+            time.sleep(0.01)
+        closed.append(spool.file.closed)
+        raise ImageError("stopped")
+
+    monkeypatch.setattr(module, "_pack", pack)
+    monkeypatch.setattr(module, "_WORKERS", 2)
+    assert await error_of(DockerArchive(path)) == "bad"
+    assert closed  # one or both: the third may have been stopped before it began
+    assert all(closed)
