@@ -1,0 +1,62 @@
+# Every target sets up what it needs in a virtual environment of its own. Python 3.11 or newer and make are enough.
+PYTHON ?= python3
+VENV ?= .venv
+IMAGE ?=
+
+BIN := $(VENV)/bin
+RUN := $(VENV)/run.stamp
+DEV := $(VENV)/dev.stamp
+PEERS := $(VENV)/peers.stamp
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: help demo test tests lint format bench soak generate clean
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+demo: $(RUN)  ## Push a real image to a local ECR Public; IMAGE=path pushes your own OCI layout
+	$(BIN)/python -m aioecrpublic demo $(if $(IMAGE),--image "$(IMAGE)")
+
+test: lint tests  ## Everything: style, types, tests
+
+tests: $(DEV)  ## The tests alone
+	$(BIN)/python -m pytest
+
+lint: $(DEV)  ## Style and types
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
+
+format: $(DEV)  ## Put the source into its form
+	$(BIN)/python -m ruff check --fix
+	$(BIN)/python -m ruff format
+
+bench: $(PEERS)  ## Time it beside boto3, aiobotocore and others, in one interleaved run
+	$(BIN)/python -m tests.benchmarks
+
+soak: $(DEV)  ## Thousands of faults instead of hundreds
+	AIOECRPUBLIC_SOAK=1 $(BIN)/python -m pytest --timeout=7200
+
+generate: $(DEV)  ## Write the generated modules again from the service model
+	$(BIN)/python -m aioecrpublic.codegen
+
+clean:  ## Remove everything that the targets made
+	rm -rf .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; say make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade "pip>=25.1"
+
+$(RUN): pyproject.toml | $(BIN)/python
+	$(PIP) --editable ".[cli,zstd]"
+	@touch $@
+
+$(DEV): pyproject.toml | $(BIN)/python
+	$(PIP) --editable ".[cli,zstd]" --group test --group lint
+	@touch $@
+
+$(PEERS): pyproject.toml | $(BIN)/python
+	$(PIP) --editable ".[cli,zstd]" --group bench
+	@touch $@

@@ -1,0 +1,25 @@
+"""The commands and their common options."""
+
+from __future__ import annotations
+
+import click
+
+from aioecrpublic._version import __version__
+from aioecrpublic.cli.demo import demo
+from aioecrpublic.cli.local import local
+from aioecrpublic.cli.push import push
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="aioecrpublic")
+def app() -> None:
+    """Push container images to Amazon ECR Public, or to a registry of the same behaviour on this machine."""
+
+
+for command in (demo, local, push):
+    app.add_command(command)
+
+
+def run() -> None:
+    """Run the command that ``sys.argv`` names."""
+    app(prog_name="aioecrpublic")

@@ -1,0 +1,158 @@
+"""A push as it can be watched: a bar for each layer on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, Self
+
+from rich.filesize import decimal
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from aioecrpublic.push import (
+    JournalDamaged,
+    LayerCompleted,
+    LayerProgress,
+    LayerResumed,
+    LayerSkipped,
+    LayerStarted,
+    ManifestPut,
+    PartRetried,
+    PushCompleted,
+    PushEvent,
+    PushStarted,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.console import Console
+
+_DIGEST = 19
+
+
+class Display(Protocol):
+    """Something that shows the events of a push; a context manager."""
+
+    def __call__(self, event: PushEvent, /) -> None:
+        """Show ``event``."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+
+def display(console: Console) -> Display:
+    """What fits the console: bars for a terminal, else lines."""
+    return Bars(console) if console.is_terminal else Lines(console)
+
+
+def short(digest: str) -> str:
+    """A digest that fits into a line: ``sha256:0123456789ab``."""
+    return digest[:_DIGEST]
+
+
+class Lines:
+    """A line for everything that is worth one."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, event: PushEvent, /) -> None:
+        """Write the line of ``event``, if it has one."""
+        line = describe(event)
+        if line:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+class Bars:
+    """A bar for each layer in flight and one for the whole; what is done becomes a line above them."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            transient=True,
+        )
+        self._lines = Lines(self._progress.console)
+        self._layers: dict[str, TaskID] = {}
+        self._total: TaskID | None = None
+        self._counted: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: PushEvent, /) -> None:
+        """Move the bars, and write the line of ``event``, if it has one."""
+        match event:
+            case PushStarted():
+                self._total = self._progress.add_task("total", total=event.total_bytes)
+            case LayerStarted():
+                self._layers[event.digest] = self._progress.add_task(short(event.digest), total=event.size)
+            case LayerProgress():
+                self._progress.update(self._layers[event.digest], completed=event.bytes_sent)
+                self._count(event.digest, event.bytes_confirmed)
+            case LayerCompleted():
+                self._progress.remove_task(self._layers.pop(event.digest))
+                self._count(event.digest, event.size)
+            case LayerSkipped():
+                self._count(event.digest, event.size)
+            case _:
+                pass
+        self._lines(event)
+
+    def _count(self, digest: str, confirmed: int) -> None:
+        self._counted[digest] = confirmed
+        if self._total is not None:
+            self._progress.update(self._total, completed=sum(self._counted.values()))
+
+
+def describe(event: PushEvent) -> str | None:
+    """An event in one line; ``None`` for those that come too often."""
+    match event:
+        case PushStarted():
+            return f"image {short(event.digest)}: {event.layers} layers, {decimal(event.total_bytes)}"
+        case LayerSkipped():
+            return f"layer {short(event.digest)}: is there, {decimal(event.size)}"
+        case LayerResumed():
+            return f"layer {short(event.digest)}: goes on at {decimal(event.bytes_confirmed)}"
+        case LayerCompleted():
+            return f"layer {short(event.digest)}: uploaded, {decimal(event.size)} in {event.elapsed:.1f} s"
+        case PartRetried():
+            return f"layer {short(event.digest)}: again from byte {event.first_byte}: {event.error}"
+        case ManifestPut():
+            return f"manifest {short(event.digest)}: put{f' as {event.tag}' if event.tag else ''}"
+        case JournalDamaged():
+            return f"journal {event.path} was damaged; it is now {event.moved_to}"
+        case PushCompleted():
+            result = event.result
+            return (
+                f"pushed {result.image_uri or result.digest}: {result.layers_uploaded} layers uploaded "
+                f"({decimal(result.bytes_uploaded)}), {result.layers_skipped} there "
+                f"({decimal(result.bytes_skipped)}), {result.elapsed:.1f} s, {result.retries} retries"
+            )
+        case _:
+            return None
