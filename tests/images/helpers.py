@@ -93,8 +93,9 @@ async def assert_cancellable(
     started, ended = threading.Event(), threading.Event()
 
     def slow_chunks(content: FileRange) -> Iterator[bytes]:
+        data = content.read_at(0, min(100, len(content)))
         started.set()
-        yield content.read_at(0, min(100, len(content)))
+        yield data
         for _ in range(1000):
             if content.file.closed:
                 break
