@@ -91,7 +91,7 @@ async def push_image(
         platforms: The platforms of an index that are wanted, such as ``["linux/amd64"]``; ``None`` is the
             whole index, byte for byte.
         create_repository: Make the repository if it is not there.
-        journal: A file that remembers unfinished layers, so that a push that died goes on in the middle of them.
+        journal: A file that remembers unfinished layers, so that a push that died goes on in their middle.
         on_event: Called with every event; an awaitable that it returns is awaited.
         memory_budget: Bytes that parts may take in memory; ``None`` is a budget of 64 MiB that all pushes
             through this client share.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +20,7 @@ from aioecrpublic.push.errors import PushError
 from aioecrpublic.push.events import JournalDamaged
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     from aioecrpublic.push.destination import Destination

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import TYPE_CHECKING
 
-from aioecrpublic._base import ECRPublicError
 from aioecrpublic.push.errors import PushError
+
+if TYPE_CHECKING:
+    from aioecrpublic._base import ECRPublicError
 
 ATTEMPTS = 8
 _FIRST_PAUSE = 0.05
