@@ -1,19 +1,5 @@
 """The command ``aioecrpublic``; what it needs beyond the library is loaded when it runs."""
 
-from __future__ import annotations
+from aioecrpublic.cli.main import main
 
-import importlib.util
-import sys
-
-
-def main() -> None:
-    """Run the command line; needs the extra ``aioecrpublic[cli]``."""
-    missing = [name for name in ("click", "rich") if importlib.util.find_spec(name) is None]
-    if missing:
-        sys.stderr.write(
-            f"aioecrpublic: {' and '.join(missing)} not installed; run: pip install 'aioecrpublic[cli]'\n"
-        )
-        raise SystemExit(1)
-    from aioecrpublic.cli.app import run
-
-    run()
+__all__ = ["main"]

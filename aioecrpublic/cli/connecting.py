@@ -15,10 +15,10 @@ _CommandT = TypeVar("_CommandT", bound=Callable[..., Any])
 def connection_options(command: _CommandT) -> _CommandT:
     """Add ``--endpoint-url``, ``--profile`` and ``--region`` to a command."""
     for option in (
-        click.option("--region", metavar="NAME", help="us-east-1 or us-west-2; the configured one if not given."),
+        click.option("--region", metavar="NAME", help="The region; the configured one if not given."),
         click.option("--profile", metavar="NAME", help="The profile of the AWS configuration to use."),
         click.option(
-            "--endpoint-url", metavar="URL", help="Another ECR Public, such as the one of 'aioecrpublic local'."
+            "--endpoint-url", metavar="URL", help="Another ECR Public, such as that of 'aioecrpublic local'."
         ),
     ):
         command = option(command)

@@ -27,7 +27,7 @@ _TAGS = ("1.0", "latest")
 
 
 @click.command()
-@click.option("--image", metavar="SOURCE", help="An image of your own, such as an OCI layout; else one is made.")
+@click.option("--image", metavar="SOURCE", help="An image of your own instead of the one that is made.")
 def demo(image: str | None) -> None:
     """Push a real image to a local registry, describe it, and push it again."""
 

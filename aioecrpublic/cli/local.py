@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--data-dir", metavar="DIR", help="Keep everything here; a temporary directory if not given.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on; a free one if 0.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; a free one if 0.")
 def local(data_dir: str | None, host: str, port: int) -> None:
     """Serve a local ECR Public until interrupted, and say which variables lead clients to it."""
 

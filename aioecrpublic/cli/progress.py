@@ -130,7 +130,7 @@ class Bars:
             self._progress.update(self._total, completed=sum(self._counted.values()))
 
 
-def describe(event: PushEvent) -> str | None:
+def describe(event: PushEvent) -> str | None:  # noqa: PLR0911 - one line for each kind of event
     """An event in one line; ``None`` for those that come too often."""
     match event:
         case PushStarted():

@@ -22,9 +22,9 @@ _TARGET = re.compile(r"(?P<repository>[^:@\s]+)(?::(?P<tag>[^:@\s]+))?")
 @click.argument("source")
 @click.argument("target", metavar="REPOSITORY[:TAG]")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A further tag; may be repeated.")
-@click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH", help="Only this platform of an index.")
+@click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH", help="Only this platform.")
 @click.option("--jobs", type=click.IntRange(min=1), default=4, show_default=True, help="Layers in flight.")
-@click.option("--journal", metavar="FILE", help="Remember unfinished layers here, to go on after an interruption.")
+@click.option("--journal", metavar="FILE", help="Remember unfinished layers here, to go on with them.")
 @click.option("--create", is_flag=True, help="Make the repository if it is not there.")
 @click.option("--json", "as_json", is_flag=True, help="Write the result as JSON to standard output.")
 @connection_options
@@ -35,6 +35,7 @@ def push(
     platforms: tuple[str, ...],
     jobs: int,
     journal: str | None,
+    *,
     create: bool,
     as_json: bool,
     endpoint_url: str | None,
@@ -43,7 +44,8 @@ def push(
 ) -> None:
     """Push the image SOURCE to REPOSITORY, under TAG if it is given.
 
-    SOURCE is oci:DIR[:ref], oci-archive:FILE[:ref], docker-archive:FILE[:ref], or a path whose kind is found out.
+    SOURCE is oci:DIR[:ref], oci-archive:FILE[:ref], docker-archive:FILE[:ref], or a path whose kind is
+    found out.
     """
 
     async def work() -> None:

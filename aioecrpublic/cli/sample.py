@@ -1,8 +1,8 @@
-"""A real image out of the files of this machine: Python's standard library and this package's dependencies."""
+"""A real image out of files of this machine: Python's standard library and this package's dependencies."""
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import gzip
 import hashlib
 import io
@@ -10,13 +10,15 @@ import json
 import platform
 import sysconfig
 import tarfile
-from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from packaging.requirements import Requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -88,10 +90,10 @@ def _dependencies(name: str) -> list[str]:
     while todo:
         for line in metadata.requires(todo.pop()) or ():
             requirement = Requirement(line)
-            if requirement.name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
-                continue
-            found.append(requirement.name)
-            todo.append(requirement.name)
+            wanted = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+            if wanted and requirement.name not in found:
+                found.append(requirement.name)
+                todo.append(requirement.name)
     return sorted(found)
 
 
@@ -111,7 +113,7 @@ def _write_layer(blobs: Path, files: _Files) -> tuple[dict[str, Any], str]:
 
 
 def _config(layers: list[tuple[_Files, dict[str, Any], str]]) -> dict[str, Any]:
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     return {
         "created": now,
         "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),

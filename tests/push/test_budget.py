@@ -10,7 +10,7 @@ from aioecrpublic import ECRPublicClient
 from aioecrpublic.push.budget import DEFAULT_BUDGET, MemoryBudget, budget_of
 
 
-async def test_bytes_are_lent_until_there_are_none() -> None:
+def test_bytes_are_lent_until_there_are_none() -> None:
     budget = MemoryBudget(10)
     assert budget.try_acquire(6)
     assert not budget.try_acquire(6)

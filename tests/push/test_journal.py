@@ -93,12 +93,14 @@ async def test_two_pushes_cannot_use_one_journal(tmp_path: Path, destination: De
     async with Journal(tmp_path / "journal") as journal:
         await journal.confirm(destination, DIGEST, "u", 5)
         with pytest.raises(PushError, match="in use by another push"):
-            await Journal(tmp_path / "journal").__aenter__()
+            async with Journal(tmp_path / "journal"):
+                pass
 
 
 async def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(PushError, match="no/such/journal"):
-        await Journal(tmp_path / "no/such/journal").__aenter__()
+        async with Journal(tmp_path / "no/such/journal"):
+            pass
 
 
 def _write_until_killed(path: str, ready: object) -> None:

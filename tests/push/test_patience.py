@@ -8,9 +8,12 @@ from aioecrpublic.push import patience as module
 from aioecrpublic.push.patience import Patience
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_FIRST_PAUSE", 0.0)
+
+
+pytestmark = pytest.mark.usefixtures("no_pauses")
 
 
 async def test_the_last_failure_is_the_cause_and_what_was_tried_is_said() -> None:
