@@ -1,0 +1,360 @@
+"""Damaged and hostile images: whatever is wrong with them, what comes out is an image or an `ImageError`.
+
+The number of examples of each test is `AIOECRPUBLIC_FUZZ_EXAMPLES`, two hundred by default.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import json
+import os
+import tarfile
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backports import zstd
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aioecrpublic.images import DockerArchive, ImageError, OCIArchive, OCILayout, load_image, open_image
+from tests.images.helpers import read_blob
+from tests.support.oci import (
+    JSON,
+    OCI_LAYER_GZIP,
+    LayoutBuilder,
+    digest_of,
+    encode,
+    random_layer,
+    tar_bytes,
+    tar_layer,
+    write_index,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aioecrpublic.images import ImageSource
+
+EXAMPLES = int(os.environ.get("AIOECRPUBLIC_FUZZ_EXAMPLES", "200"))
+fuzz = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
+
+Files = dict[str, bytes]
+
+HOSTILE: list[JSON] = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2**31,
+    2**63,
+    2**200,
+    0.5,
+    1e300,
+    "",
+    "12",
+    "..",
+    "\x00",
+    "\ud800",
+    "x" * 10_000,
+    "sha256:",
+    "sha256:../../../etc/passwd",
+    "sha256:" + "0" * 64,
+    "sha512:" + "0" * 128,
+    digest_of(b""),
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.v1+json",
+    OCI_LAYER_GZIP,
+    [],
+    {},
+    [[[[]]]],
+    ["x"] * 20,
+    {"digest": digest_of(b"{}"), "size": 2, "mediaType": "a/b"},
+    {"os": "linux", "architecture": "amd64"},
+    {"a": {"b": [{}]}},
+]
+RAW = [
+    b"",
+    b"{}",
+    b"[]",
+    b"null",
+    b"{",
+    b"\xff\xfe",
+    b'{"a":1,"a":2}',
+    b"[" * 100_000,
+    b'{"a":' * 100_000,
+    b"1" * 5000,
+]
+
+
+def files_below(directory: Path) -> Files:
+    return {
+        path.relative_to(directory).as_posix(): path.read_bytes()
+        for path in directory.rglob("*")
+        if path.is_file()
+    }
+
+
+@cache
+def layouts() -> list[Files]:
+    """Return good layouts of several shapes, as the files in them."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        write_index(directory / "a", attestations=True, layer_size=100)
+        write_index(directory / "b", docker=True, layer_size=100)
+        builder = LayoutBuilder(directory / "c")
+        image = builder.tag(builder.image([random_layer(50)]), "1.0")
+        builder.tag(builder.artifact(image, b"sbom", "a/b"), image.digest.replace(":", "-"))
+        builder.tag(builder.index([builder.index([image])]), "nested")
+        return [files_below(directory / which) for which in "abc"]
+
+
+@cache
+def docker_archives() -> list[Files]:
+    """Return good docker-archives of the older form."""
+    layers = [tar_bytes({f"f{n}": b"data"}) for n in range(2)]
+    config = encode({"os": "linux", "rootfs": {"diff_ids": [digest_of(layer) for layer in layers]}})
+    manifest = encode(
+        [{"Config": "config", "RepoTags": ["app:1.0"], "Layers": ["0/layer.tar", "1/layer.tar"]}]
+    )
+    plain = {
+        "manifest.json": manifest,
+        "config": config,
+        "0/layer.tar": layers[0],
+        "1/layer.tar": layers[1],
+    }
+    return [
+        plain,
+        {**plain, "0/layer.tar": gzip.compress(layers[0], mtime=0)},
+        {**plain, "1/layer.tar": zstd.compress(layers[1])},
+        {**plain, "0/layer.tar": tar_layer({"f": b"x"}).data},
+    ]
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield each container in a document with each of its keys."""
+    for key in list(value) if isinstance(value, dict) else range(len(value)):
+        yield value, key
+        if isinstance(value[key], dict | list):
+            yield from places(value[key])
+
+
+def parsed(raw: bytes) -> Any:
+    """Return a JSON document, an empty one if it is none by now."""
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict | list) else {}
+
+
+def change_document(draw: st.DrawFn, raw: bytes) -> bytes:
+    """Change one thing in a JSON document."""
+    document = parsed(raw)
+    found = list(places(document))
+    if not found:
+        return draw(st.sampled_from(RAW))
+    container, key = draw(st.sampled_from(found))
+    match draw(st.sampled_from(["replace", "replace", "delete", "copy", "wrap", "raw", "repeat"])):
+        case "replace":
+            container[key] = draw(st.sampled_from(HOSTILE))
+        case "delete":
+            del container[key]
+        case "copy":
+            other, other_key = draw(st.sampled_from(found))
+            container[key] = json.loads(json.dumps(other[other_key]))
+        case "wrap":
+            container[key] = [container[key]]
+        case "repeat" if isinstance(container, list):
+            container.extend([container[key]] * 3)
+        case _:
+            return draw(st.sampled_from(RAW))
+    return json.dumps(document).encode()
+
+
+def damage(draw: st.DrawFn, data: bytes) -> bytes:
+    """Change bytes without regard to what they mean."""
+    changed = bytearray(data)
+    for _ in range(draw(st.integers(1, 3))):
+        if changed:
+            changed[draw(st.integers(0, len(changed) - 1))] = draw(st.integers(0, 255))
+    if draw(st.integers(0, 3)) == 0:
+        del changed[draw(st.integers(0, len(changed))) :]
+    return bytes(changed)
+
+
+def reseal(files: Files, path: str, data: bytes) -> None:
+    """Replace a blob by another, and every mention of its digest and size by the right ones."""
+    old, new = f"sha256:{path.rpartition('/')[2]}", digest_of(data)
+    files.pop(path, None)
+    files[f"blobs/sha256/{new[7:]}"] = data
+    for parent, raw in list(files.items()):
+        if old.encode() not in raw or not raw.startswith(b"{"):
+            continue
+        document = parsed(raw)
+        for container, key in list(places(document)):
+            if key == "digest" and container[key] == old:
+                container["digest"] = new
+                container["size"] = len(data)
+        if parent.startswith("blobs/"):
+            reseal(files, parent, json.dumps(document).encode())
+        else:
+            files[parent] = json.dumps(document).encode()
+
+
+@st.composite
+def bad_layouts(draw: st.DrawFn) -> Files:
+    files = dict(draw(st.sampled_from(layouts())))
+    for _ in range(draw(st.integers(1, 3))):
+        path = draw(st.sampled_from(sorted(files)))
+        is_json = files[path].startswith(b"{")
+        match draw(st.sampled_from(["document", "document", "sealed", "sealed", "bytes", "drop", "swap"])):
+            case "document" if is_json:
+                files[path] = change_document(draw, files[path])
+            case "sealed" if is_json and path.startswith("blobs/"):
+                reseal(files, path, change_document(draw, files[path]))
+            case "drop" if len(files) > 1:
+                del files[path]
+            case "swap":
+                files[path] = files[draw(st.sampled_from(sorted(files)))]
+            case _:
+                files[path] = damage(draw, files[path])
+    return files
+
+
+@st.composite
+def bad_docker_archives(draw: st.DrawFn) -> Files:
+    files = dict(draw(st.sampled_from(docker_archives())))
+    for _ in range(draw(st.integers(0, 2))):
+        path = draw(st.sampled_from(sorted(files)))
+        if path in {"config", "manifest.json"} and draw(st.booleans()) and files[path][:1] in {b"{", b"["}:
+            files[path] = change_document(draw, files[path])
+        elif len(files) > 1 and draw(st.integers(0, 5)) == 0:
+            del files[path]
+        else:
+            files[path] = damage(draw, files[path])
+    return files
+
+
+@st.composite
+def tars(draw: st.DrawFn, files: Files) -> bytes:
+    """Write files into a tar, perhaps with odd members, perhaps compressed, perhaps damaged after that."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=draw(st.sampled_from([0, 1, 2]))) as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(
+                draw(st.sampled_from([name] * 8 + ["./" + name, "/" + name, "../" + name]))
+            )
+            info.size = len(data)
+            if draw(st.integers(0, 9)) == 0:
+                info.type = draw(
+                    st.sampled_from([tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, b"S", b"Z"])
+                )
+                info.linkname = draw(st.sampled_from(["/etc/passwd", "../x", name, *files]))
+            archive.addfile(info, io.BytesIO(data))
+            if draw(st.integers(0, 19)) == 0:
+                archive.addfile(info, io.BytesIO(data))
+    data = buffer.getvalue()
+    if draw(st.booleans()):
+        data = damage(draw, data)
+    match draw(st.integers(0, 3)):
+        case 0:
+            data = gzip.compress(data)
+        case 1:
+            data = zstd.compress(data)
+    return damage(draw, data) if draw(st.integers(0, 4)) == 0 else data
+
+
+async def use(source: ImageSource, platforms: list[str] | None) -> None:
+    """Do with an image all that can be done, and accept nothing but success and `ImageError`."""
+    async with source:
+        root = await source.open()
+        if isinstance(source, OCILayout | OCIArchive | DockerArchive):
+            with suppress(ImageError):
+                await source.referrers(root.digest)
+        graph = await load_image(source, platforms=platforms)
+        assert graph.root is graph.manifests[-1]
+        for node in graph.manifests:
+            assert digest_of(node.raw) == node.descriptor.digest or node.descriptor.digest.startswith(
+                "sha512"
+            )
+        for blob in graph.blobs:
+            assert len(await read_blob(source, blob, 10_000)) == blob.size > 0
+
+
+def check(source: ImageSource, platforms: list[str] | None) -> None:
+    try:
+        asyncio.run(use(source, platforms))
+    except ImageError as error:
+        message = str(error)
+    else:
+        return
+    message.encode()
+    assert message
+    assert "\n" not in message
+    assert len(message) < 1500
+
+
+PLATFORMS = st.sampled_from([None, None, ["linux/amd64"], ["linux/amd64", "linux/arm64"]])
+REFERENCES = st.sampled_from([None, "1.0", "nested", "app:1.0"])
+
+
+@fuzz
+@given(bad_layouts(), REFERENCES, PLATFORMS)
+def test_layouts(files: Files, reference: str | None, platforms: list[str] | None) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        for path, data in files.items():
+            target = Path(name) / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        check(OCILayout(name, reference), platforms)
+
+
+@fuzz
+@given(st.data(), REFERENCES, PLATFORMS)
+def test_oci_archives(data: st.DataObject, reference: str | None, platforms: list[str] | None) -> None:
+    archive = data.draw(tars(data.draw(bad_layouts())))
+    with tempfile.NamedTemporaryFile(buffering=0) as file:
+        file.write(archive)
+        check(OCIArchive(file.name, reference), platforms)
+        check(open_image(Path(file.name)), platforms)
+
+
+@fuzz
+@given(st.data(), REFERENCES, PLATFORMS)
+def test_docker_archives(data: st.DataObject, reference: str | None, platforms: list[str] | None) -> None:
+    archive = data.draw(tars(data.draw(bad_docker_archives())))
+    with tempfile.NamedTemporaryFile(buffering=0) as file:
+        file.write(archive)
+        check(DockerArchive(file.name, reference), platforms)
+
+
+def test_the_undamaged_ones_are_good() -> None:
+    """Without this, the tests above could pass by refusing everything."""
+    for files in layouts():
+        with tempfile.TemporaryDirectory() as name:
+            for path, data in files.items():
+                target = Path(name) / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(data)
+            asyncio.run(use(OCILayout(name, "1.0"), None))
+    for files in docker_archives()[:3]:
+        with tempfile.NamedTemporaryFile(buffering=0) as file, tarfile.open(file.name, "w") as archive:
+            for name, data in files.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+            archive.close()
+            asyncio.run(use(DockerArchive(file.name), None))
