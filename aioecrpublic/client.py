@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
 from types import MappingProxyType
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from aioecrpublic._generated.errors import ImageNotFoundException, RepositoryNotFoundException
 from aioecrpublic._generated.operations import Operations
 from aioecrpublic._generated.types import ImageDetail, ImageIdentifier, Repository
 from aioecrpublic._runtime.errors import ServiceError, ValidationError, WaiterError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 __all__ = ["ECRPublicClient"]
 
@@ -31,7 +33,18 @@ def _explain_repository_name(value: str) -> str | None:
 
 
 class ECRPublicClient(Operations):
-    __doc__ = Operations.__doc__
+    """An async client of Amazon ECR Public: a coroutine method for each operation, paginators, waiters.
+
+    ::
+
+        async with ECRPublicClient() as client:
+            await client.create_repository(repository_name="team/app")
+            async for image in client.paginate_describe_images(repository_name="team/app"):
+                print(image.image_tags)
+
+    Regions, credentials and everything else are found as every AWS SDK finds them. A configured region that
+    does not serve ECR Public gives way to us-east-1; one that is asked for by argument is an error.
+    """
 
     hints: ClassVar = MappingProxyType({"RepositoryName": _explain_repository_name})
 
@@ -40,7 +53,7 @@ class ECRPublicClient(Operations):
         *,
         repository_name: str,
         registry_id: str | None = None,
-        timeout: float = 60.0,
+        timeout: float = 60.0,  # noqa: ASYNC109 - its error names what was waited for
         poll_interval: float = 2.0,
     ) -> Repository:
         """Wait for a repository to be there.
@@ -75,7 +88,7 @@ class ECRPublicClient(Operations):
         image_tag: str | None = None,
         image_digest: str | None = None,
         registry_id: str | None = None,
-        timeout: float = 60.0,
+        timeout: float = 60.0,  # noqa: ASYNC109 - its error names what was waited for
         poll_interval: float = 2.0,
     ) -> ImageDetail:
         """Wait for an image to be there, by tag, by digest, or both.

@@ -136,6 +136,7 @@ class LimitExceededException(ServiceError):
     """
 
     default_code = "LimitExceededException"
+    modelled_retryable = False
 
 
 class ReferencedImagesNotFoundException(ServiceError):
@@ -210,4 +211,3 @@ class UploadNotFoundException(ServiceError):
     """The upload can't be found, or the specified upload ID isn't valid for this repository."""
 
     default_code = "UploadNotFoundException"
-

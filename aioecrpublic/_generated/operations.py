@@ -928,4 +928,3 @@ class Operations(BaseClient):
             next_token=next_token,
             max_results=max_results,
         ))
-

@@ -1,24 +1,26 @@
-"""HTTP bodies in segments: text as it is, big blobs as base64 that is made slice by slice while it is sent."""
+"""HTTP bodies in segments: text as it is, big blobs as base64 that is made slice by slice while sending."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
 import attrs
 import pybase64
 
+from aioecrpublic._runtime.errors import ValidationError
 from aioecrpublic._runtime.shapes import BlobReader
+from aioecrpublic._runtime.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    import asyncio
+    from collections.abc import AsyncGenerator, Iterator
     from concurrent.futures import Executor
 
     from aioecrpublic._runtime.shapes import BlobInput
 
-# A multiple of three, so that slices of base64 follow each other without padding. Measured: larger slices gain
-# nothing on loopback, and under TLS they stall the event loop while they are encrypted.
+# A multiple of three, so that slices of base64 follow each other without padding. Measured: larger slices
+# gain nothing on loopback, and under TLS they stall the event loop while they are encrypted.
 SLICE = 192 * 1024
 # Up to here one call of hashlib costs less than a trip to a worker thread.
 SMALL = 64 * 1024
@@ -43,7 +45,19 @@ class BlobSegment:
 
     def encoded(self, offset: int) -> bytes:
         """The base64 of the slice that begins at byte ``offset``."""
-        return pybase64.b64encode(self.reader.read_at(offset, min(SLICE, self.length - offset)))
+        return pybase64.b64encode(self.read(offset, min(SLICE, self.length - offset)))
+
+    def read(self, offset: int, length: int) -> bytes:
+        """The bytes themselves.
+
+        Raises:
+            ValidationError: The reader gives more or less than it was asked for.
+        """
+        data = self.reader.read_at(offset, length)
+        if len(data) != length:
+            given = f"read_at({offset}, {length}) gave {len(data)} bytes"
+            raise ValidationError(type(self.reader).__name__, (given,))
+        return data
 
 
 class BytesReader:
@@ -97,25 +111,24 @@ class Body:
             if content is not None and len(content) <= SMALL:
                 self._digest = hashlib.sha256(content).hexdigest()
             else:
-                self._digest = await asyncio.get_running_loop().run_in_executor(executor, self._hash)
+                self._digest = await in_thread(executor, self._hash)
         return self._digest
 
-    async def stream(self, executor: Executor) -> AsyncIterator[bytes]:
+    async def stream(self, executor: Executor) -> AsyncGenerator[bytes, None]:
         """The bytes to send; the next slice is encoded in a worker thread while the caller sends this one."""
-        loop = asyncio.get_running_loop()
         for part in self._segments:
             if isinstance(part, bytes):
                 yield part
                 continue
-            upcoming = loop.run_in_executor(executor, part.encoded, 0)
+            upcoming = in_thread(executor, part.encoded, 0)
             try:
                 for following in range(SLICE, part.length + SLICE, SLICE):
                     encoded = await upcoming
                     if following < part.length:
-                        upcoming = loop.run_in_executor(executor, part.encoded, following)
+                        upcoming = in_thread(executor, part.encoded, following)
                     yield encoded
             finally:
-                upcoming.cancel()
+                _abandon(upcoming)
 
     def read(self) -> bytes:
         """The whole body at once; blocks, for small bodies and tests."""
@@ -129,3 +142,9 @@ class Body:
             for piece in part.slices() if isinstance(part, BlobSegment) else (part,):
                 digest.update(piece)
         return digest.hexdigest()
+
+
+def _abandon(future: asyncio.Future[bytes]) -> None:
+    """Nobody will wait for it any more; its failure, if there is one, has been or need not be seen."""
+    if not future.cancel() and not future.cancelled():
+        future.exception()

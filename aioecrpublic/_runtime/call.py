@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
-import email.utils
+import datetime as dt
 import logging
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from multidict import CIMultiDict
 
 from aioecrpublic._base import ECRPublicError
 from aioecrpublic._runtime.errors import ServiceError, TransportError, ValidationError
 from aioecrpublic._runtime.hooks import HookSet, RetryEvent, SendEvent
 from aioecrpublic._runtime.reply import read_error, read_response, request_id
-from aioecrpublic._runtime.retry import CLOCK_CODES, AdaptiveRate, RetryQuota, Verdict, backoff, judge
+from aioecrpublic._runtime.retry import (
+    CLOCK_CODES,
+    AdaptiveRate,
+    RetryQuota,
+    Verdict,
+    asked_delay,
+    backoff,
+    http_date,
+    judge,
+)
 from aioecrpublic._runtime.serde import SerdeError
 from aioecrpublic._runtime.shapes import ResponseMetadata
 from aioecrpublic._runtime.validate import check
@@ -36,10 +45,10 @@ if TYPE_CHECKING:
     from aioecrpublic._runtime.validate import Hint
 
 _log = logging.getLogger("aioecrpublic.call")
-_UTC = datetime.UTC
+_UTC = dt.UTC
 _OK = range(200, 300)
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html: five minutes are allowed.
-_SKEW_ALLOWED = datetime.timedelta(minutes=4)
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html: five are allowed.
+_SKEW_ALLOWED = dt.timedelta(minutes=4)
 # They may change on the way, or name the attempt; botocore signs none of them either.
 _UNSIGNED = frozenset({
     "amz-sdk-invocation-id", "amz-sdk-request", "connection", "content-length", "expect", "transfer-encoding",
@@ -62,7 +71,7 @@ class Shared:
     quota: RetryQuota = attrs.field(factory=RetryQuota)
     adaptive: AdaptiveRate = attrs.field(factory=AdaptiveRate)
     # How far the service's clock is ahead of ours.
-    clock_offset: datetime.timedelta = datetime.timedelta()
+    clock_offset: dt.timedelta = dt.timedelta()
 
 
 @attrs.frozen(kw_only=True)
@@ -173,7 +182,11 @@ class Call:
                 delay=delay,
             )
             _log.info(
-                "%s: attempt %d failed, next in %.3f s: %s", event.operation, event.attempt, delay, event.error
+                "%s: attempt %d failed, next in %.3f s: %s",
+                event.operation,
+                event.attempt,
+                delay,
+                event.error,
             )
             await self._options.hooks.tell_retry(event)
             await asyncio.sleep(delay)
@@ -218,15 +231,7 @@ class Call:
             "amz-sdk-request": self._retry_header(),
         }
         if self._options.hooks.before_send:
-            event = SendEvent(
-                operation=operation.name,
-                request=self._request,
-                attempt=self._attempt,
-                url=shared.endpoint.url,
-                headers=headers,
-            )
-            await self._options.hooks.tell_before_send(event)
-            headers = dict(event.headers)
+            headers = await self._hooked(headers)
         if self._options.credentials is not None:
             credentials = await self._options.credentials.get()
             headers |= shared.signer.sign(
@@ -238,12 +243,26 @@ class Call:
             )
         return headers
 
+    async def _hooked(self, headers: dict[str, str]) -> dict[str, str]:
+        """The headers after the hooks have seen them."""
+        event = SendEvent(
+            operation=self._operation.name,
+            request=self._request,
+            attempt=self._attempt,
+            url=str(self._shared.endpoint.url),
+            headers=CIMultiDict(headers),
+        )
+        await self._options.hooks.tell_before_send(event)
+        return dict(event.headers)
+
     async def _send(self, headers: Mapping[str, str]) -> Reply:
         _log.debug("%s: attempt %d, %d bytes", self._operation.name, self._attempt, self._prepared.length)
         reply = await self._shared.transport.send(
             self._shared.endpoint.url, headers, self._prepared, self._options.timeouts
         )
-        _log.debug("%s: status %d, request id %s", self._operation.name, reply.status, request_id(reply.headers))
+        _log.debug(
+            "%s: status %d, request id %s", self._operation.name, reply.status, request_id(reply.headers)
+        )
         return reply
 
     def _delay_after(self, failure: _Failure) -> float | None:
@@ -266,21 +285,20 @@ class Call:
             _log.info("%s: no retry, the retry quota is used up", self._operation.name)
             return None
         self._tokens = tokens
-        delay = backoff(verdict, self._attempt, _retry_after(failure.headers))
+        delay = backoff(verdict, self._attempt, asked_delay(failure.headers))
         if verdict is Verdict.THROTTLED:
             self._shared.limits.throttled(self._operation.name, delay)
         return delay
 
     def _corrects_clock(self, failure: _Failure) -> bool:
-        """Whether the signature was refused for our clock, which then is set by the service's: once a call."""
+        """Whether the signature was refused for our clock, which is then set right: once a call."""
         error = failure.error
         if self._resigned or not isinstance(error, ServiceError) or error.code not in CLOCK_CODES:
             return False
-        date = failure.headers.get("Date")
-        served = email.utils.parsedate_to_datetime(date) if date else None
-        if served is None or served.tzinfo is None or abs(served - self._now()) < _SKEW_ALLOWED:
+        served = http_date(failure.headers.get("Date"))
+        if served is None or abs(served - self._now()) < _SKEW_ALLOWED:
             return False
-        self._shared.clock_offset = served - datetime.datetime.now(_UTC)
+        self._shared.clock_offset = served - dt.datetime.now(_UTC)
         self._resigned = True
         _log.info("the clock is %s off the service's; signing again", self._shared.clock_offset)
         return True
@@ -294,23 +312,14 @@ class Call:
         facts = f"attempt={self._attempt}; max={self._options.max_attempts}"
         if self._attempt == 1:
             return facts
-        until = self._now() + datetime.timedelta(seconds=self._options.timeouts.read)
+        until = self._now() + dt.timedelta(seconds=self._options.timeouts.read)
         return f"ttl={until.strftime('%Y%m%dT%H%M%SZ')}; {facts}"
 
-    def _now(self) -> datetime.datetime:
-        return datetime.datetime.now(_UTC) + self._shared.clock_offset
+    def _now(self) -> dt.datetime:
+        return dt.datetime.now(_UTC) + self._shared.clock_offset
 
     @property
     def _prepared(self) -> Body:
         if self._body is None:
             raise AssertionError("a call is prepared before it is sent")
         return self._body
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """What the service asks to wait: ``x-amz-retry-after`` in milliseconds, ``Retry-After`` in seconds."""
-    for name, unit in (("x-amz-retry-after", 1000.0), ("Retry-After", 1.0)):
-        value = headers.get(name, "")
-        if value.isascii() and value.isdigit():
-            return int(value) / unit
-    return None

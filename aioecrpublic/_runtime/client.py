@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
@@ -21,14 +23,21 @@ from aioecrpublic._runtime.config import (
     needs_files,
     resolve,
 )
-from aioecrpublic._runtime.credentials import BotocoreSource, Credentials, CredentialSource, StaticSource
+from aioecrpublic._runtime.credentials import (
+    BotocoreSource,
+    Credentials,
+    CredentialSource,
+    StaticSource,
+    check_credentials,
+)
 from aioecrpublic._runtime.endpoints import Endpoint
-from aioecrpublic._runtime.errors import ClientStateError, ConfigurationError, CredentialsError
+from aioecrpublic._runtime.errors import ClientStateError, ConfigurationError
 from aioecrpublic._runtime.hooks import Hook, HookSet
 from aioecrpublic._runtime.limits import RateLimits
 from aioecrpublic._runtime.paginate import Paginator
 from aioecrpublic._runtime.serde import Serde
 from aioecrpublic._runtime.signing import Signer
+from aioecrpublic._runtime.threads import in_thread
 from aioecrpublic._runtime.transport import Timeouts, Transport
 from aioecrpublic._runtime.useragent import user_agent
 
@@ -61,35 +70,8 @@ class _Options:
 class BaseClient:
     """An async client of one service; the generated operations are added to it.
 
-    Use it as an async context manager, or call ``open`` and ``close``. It may be used by any number of tasks of
-    one event loop.
-
-    Args:
-        region: The region; ``None`` is the configured one if the service is there, else the service's first.
-        endpoint_url: Where requests go; ``None`` is ``AWS_ENDPOINT_URL_<SERVICE>``, ``AWS_ENDPOINT_URL``, the
-            profile's ``services`` section, or else the service's own endpoint.
-        credentials: ``Credentials``, a botocore credentials object, or ``None`` for botocore's whole chain, which
-            is followed on the first signed call.
-        profile: The profile in the shared files; ``None`` is ``AWS_PROFILE`` or the default one.
-        anonymous: Send unsigned requests.
-        api_version: The version of the API; there is one.
-        max_attempts: Attempts of a call, the first included; ``None`` is the configured number, or 3.
-        retry_mode: ``standard`` or ``adaptive``; ``None`` is the configured one, or standard.
-        connect_timeout: Seconds for a connection to be made.
-        read_timeout: Seconds in which the service has to take or give the next bytes.
-        max_connections: How many connections may be open at once.
-        session: Your own ``aiohttp.ClientSession``: used, never closed. Its connector's settings hold, so
-            ``max_connections`` and CA bundles do not apply.
-        use_fips: Use the FIPS endpoint; ``None`` is the configured choice, or no.
-        use_dualstack: Use the dual-stack endpoint; ``None`` is the configured choice, or no.
-        validate: Check requests against the model before anything is sent.
-        hooks: Objects that are told about every attempt; see ``aioecrpublic.Hook``.
-        user_agent_extra: Words to add to the ``User-Agent`` header.
-        rate_limits: ``True`` paces the operations whose quotas are published, ``False`` none; a mapping from
-            operation names to calls per second changes single ones. Derived clients share the pace.
-
-    Raises:
-        ConfigurationError: An argument cannot be used.
+    Use it as an async context manager, or call ``open`` and ``close``. It may be used by any number of tasks
+    of one event loop.
     """
 
     service: ClassVar[Service]
@@ -115,8 +97,39 @@ class BaseClient:
         validate: bool = True,
         hooks: Sequence[Hook] = (),
         user_agent_extra: str | None = None,
-        rate_limits: bool | Mapping[str, float] = True,
+        rate_limits: bool | Mapping[str, float | None] = True,
     ) -> None:
+        """Check the arguments; nothing is read or sent before the client is opened.
+
+        Args:
+            region: The region; ``None`` is the configured one if the service is there, else the service's
+                first.
+            endpoint_url: Where requests go; ``None`` is ``AWS_ENDPOINT_URL_<SERVICE>``, ``AWS_ENDPOINT_URL``,
+                the profile's ``services`` section, or else the service's own endpoint.
+            credentials: ``Credentials``, a botocore credentials object, or ``None`` for botocore's whole
+                chain, which is followed on the first signed call.
+            profile: The profile in the shared files; ``None`` is ``AWS_PROFILE`` or the default one.
+            anonymous: Send unsigned requests.
+            api_version: The version of the API; there is one.
+            max_attempts: Attempts of a call, the first included; ``None`` is the configured number, or 3.
+            retry_mode: ``standard`` or ``adaptive``; ``None`` is the configured one, or standard.
+            connect_timeout: Seconds for a connection to be made.
+            read_timeout: Seconds in which the service has to take or give the next bytes.
+            max_connections: How many connections may be open at once.
+            session: Your own ``aiohttp.ClientSession``: used, never closed. Its connector's settings hold, so
+                ``max_connections`` and CA bundles do not apply; a proxy of the environment does.
+            use_fips: Use the FIPS endpoint; ``None`` is the configured choice, or no.
+            use_dualstack: Use the dual-stack endpoint; ``None`` is the configured choice, or no.
+            validate: Check requests against the model before anything is sent.
+            hooks: Objects that are told about every attempt; see ``aioecrpublic.Hook``.
+            user_agent_extra: Words to add to the ``User-Agent`` header.
+            rate_limits: ``True`` paces the operations whose quotas are published, ``False`` none; a mapping
+                from operation names to calls per second changes single ones, and ``None`` there takes the
+                limit off. Derived clients share the pace.
+
+        Raises:
+            ConfigurationError: An argument cannot be used.
+        """
         self._check_api_version(api_version)
         if anonymous and credentials is not None:
             raise ConfigurationError("anonymous=True and credentials exclude each other")
@@ -135,8 +148,8 @@ class BaseClient:
             self.hints,
             arguments,
             session=session,
-            max_connections=_positive("max_connections", max_connections),
-            rates=self._rates(rate_limits),
+            max_connections=int(_positive("max_connections", max_connections)),
+            rates=self._rates(rate_limits if isinstance(rate_limits, Mapping) else {}) if rate_limits else {},
         )
         self._owner = True
         self._options = _Options(
@@ -166,7 +179,10 @@ class BaseClient:
         return self
 
     async def close(self) -> None:
-        """Close the connections, unless they belong to the client that this one was derived from; idempotent."""
+        """Close the connections, unless they belong to the client that this one was derived from.
+
+        Calls that are under way end with an error; closing again does nothing.
+        """
         if self._owner:
             await self._core.close()
 
@@ -221,8 +237,10 @@ class BaseClient:
             "anonymous": False if credentials is not None else anonymous,
             "max_attempts": max_attempts,
             "retry_mode": retry_mode,
-            "connect_timeout": connect_timeout and _positive("connect_timeout", connect_timeout),
-            "read_timeout": read_timeout and _positive("read_timeout", read_timeout),
+            "connect_timeout": None
+            if connect_timeout is None
+            else _positive("connect_timeout", connect_timeout),
+            "read_timeout": None if read_timeout is None else _positive("read_timeout", read_timeout),
             "validate": validate,
             "hooks": None if hooks is None else _hook_set(hooks),
             "user_agent_extra": user_agent_extra,
@@ -291,16 +309,18 @@ class BaseClient:
         if api_version is not None and api_version != known:
             raise ConfigurationError(f"api_version {api_version!r} is not known; known: {known}")
 
-    def _rates(self, rate_limits: bool | Mapping[str, float]) -> dict[str, float]:
+    def _rates(self, chosen: Mapping[str, float | None]) -> dict[str, float]:
+        """The published quotas, and what was chosen instead."""
         operations = self.service.operations
-        rates = {name: operation.quota for name, operation in operations.items() if operation.quota}
-        if rate_limits is False:
-            return {}
-        for name, rate in rate_limits.items() if isinstance(rate_limits, Mapping) else ():
+        rates = {name: operation.quota for name, operation in operations.items()} | dict(chosen)
+        for name, rate in chosen.items():
             if name not in operations:
-                raise ConfigurationError(f"rate_limits: {name!r} is not an operation of {self.service.service_id}")
-            rates[name] = _positive(f"rate_limits[{name!r}]", rate)
-        return rates
+                raise ConfigurationError(
+                    f"rate_limits: {name!r} is not an operation of {self.service.service_id}"
+                )
+            if rate is not None:
+                _positive(f"rate_limits[{name!r}]", rate)
+        return {name: rate for name, rate in rates.items() if rate is not None}
 
 
 class _Core:
@@ -326,6 +346,8 @@ class _Core:
         self._settings: Settings | None = None
         self._closed = False
         self._opening = asyncio.Lock()
+        # Clients may be derived by the thousand; what none of them uses any more needs no closing.
+        self._sources: weakref.WeakSet[BotocoreSource] = weakref.WeakSet()
         # Two kinds of work that must not wait for each other: hashing, and whatever botocore waits for.
         self._workers = ThreadPoolExecutor(max_workers=_worker_count(), thread_name_prefix="aioecrpublic")
         self._waiting = ThreadPoolExecutor(max_workers=4, thread_name_prefix="aioecrpublic-config")
@@ -340,12 +362,16 @@ class _Core:
                 self._settings = settings
 
     async def close(self) -> None:
-        self._closed = True
-        shared, self._shared = self._shared, None
-        if shared is not None:
-            await shared.transport.close()
+        async with self._opening:
+            self._closed = True
+            shared, self._shared = self._shared, None
+        for source in self._sources:
+            source.close()
+        # Not waited for: a thread may be held up by a credential provider, and idle ones end at once.
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._waiting.shutdown(wait=False, cancel_futures=True)
+        if shared is not None:
+            await shared.transport.close()
 
     def opened(self) -> Shared:
         if self._shared is None:
@@ -372,17 +398,17 @@ class _Core:
         if isinstance(credentials, Credentials):
             return StaticSource(credentials)
         if credentials is None:
-            return BotocoreSource(self._find_credentials, self._waiting)
-        if not hasattr(credentials, "get_frozen_credentials"):
-            raise ConfigurationError(
-                f"credentials is {type(credentials).__name__}, not Credentials or a botocore credentials object"
-            )
-        return BotocoreSource(lambda: credentials, self._waiting)
+            source = BotocoreSource(self._find_credentials, self._waiting)
+        else:
+            check_credentials(credentials)
+            source = BotocoreSource(lambda: credentials, self._waiting)
+        self._sources.add(source)
+        return source
 
     async def _resolve(self) -> Settings:
         if not needs_files(self._arguments):
             return resolve(self._service, self._arguments, EnvironmentSource())
-        return await asyncio.get_running_loop().run_in_executor(self._waiting, self._resolve_with_files)
+        return await in_thread(self._waiting, self._resolve_with_files)
 
     def _resolve_with_files(self) -> Settings:
         return resolve(self._service, self._arguments, SessionSource(self._botocore_session()))
@@ -396,7 +422,7 @@ class _Core:
             proxy=settings.proxy,
             executor=self._waiting,
         )
-        await transport.open(tls=endpoint.url.startswith("https:"))
+        await transport.open(tls=endpoint.url.scheme == "https")
         return Shared(
             service=self._service,
             serde=_serde(self._service),
@@ -409,12 +435,7 @@ class _Core:
         )
 
     def _find_credentials(self) -> BotocoreCredentials | None:
-        from botocore.exceptions import BotoCoreError
-
-        try:
-            return self._botocore_session().get_credentials()
-        except BotoCoreError as error:
-            raise CredentialsError(f"credentials cannot be obtained: {error}") from error
+        return self._botocore_session().get_credentials()
 
     def _botocore_session(self) -> Session:
         from botocore.session import Session
@@ -437,8 +458,9 @@ _NumberT = TypeVar("_NumberT", int, float)
 
 
 def _positive(name: str, value: _NumberT) -> _NumberT:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        raise ConfigurationError(f"{name} is {value!r}, more than 0")
+    number: object = value
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < math.inf:
+        raise ConfigurationError(f"{name} is {value!r}, not a number above 0")
     return value
 
 

@@ -1,7 +1,7 @@
 """Where a client's settings come from: arguments, then the environment, then the shared files.
 
-botocore reads the shared files, in a worker thread. Where there are none, and no profile is asked for, what is
-left is the environment, and botocore is not loaded at all.
+botocore reads the shared files, in a worker thread. Where there are none, and no profile is asked for, what
+is left is the environment, and botocore is not loaded at all.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class EnvironmentSource:
 
     def endpoint_url(self, service_id: str) -> str | None:
         """``AWS_ENDPOINT_URL_<SERVICE>`` or ``AWS_ENDPOINT_URL``, unless they are to be ignored."""
-        if _flag("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")):
+        if _flag(os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")):
             return None
         name = f"AWS_ENDPOINT_URL_{service_id.upper().replace(' ', '_')}"
         return os.environ.get(name) or os.environ.get("AWS_ENDPOINT_URL") or None
@@ -123,19 +123,19 @@ class SessionSource:
     def endpoint_url(self, service_id: str) -> str | None:
         """The endpoint, in botocore's order: environment before files, service before all."""
         from botocore.configprovider import ConfiguredEndpointProvider
+        from botocore.exceptions import BotoCoreError
 
-        if _flag("ignore_configured_endpoint_urls", self.ignored()):
+        ignored = self._session.get_config_variable("ignore_configured_endpoint_urls")
+        if _flag(None if ignored is None else str(ignored)):
             return None
-        return ConfiguredEndpointProvider(
-            full_config=self._session.full_config,
-            scoped_config=self._session.get_scoped_config(),
-            client_name=service_id.lower().replace(" ", "-"),
-        ).provide()
-
-    def ignored(self) -> str | None:
-        """Whether configured endpoints are to be ignored."""
-        value = self._session.get_config_variable("ignore_configured_endpoint_urls")
-        return None if value is None else str(value)
+        try:
+            return ConfiguredEndpointProvider(
+                full_config=self._session.full_config,
+                scoped_config=self._session.get_scoped_config(),
+                client_name=service_id.lower().replace(" ", "-"),
+            ).provide()
+        except BotoCoreError as error:
+            raise ConfigurationError(str(error)) from error
 
 
 def needs_files(arguments: Arguments) -> bool:
@@ -143,7 +143,8 @@ def needs_files(arguments: Arguments) -> bool:
     if arguments.profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE"):
         return True
     return any(
-        Path(os.environ.get(variable) or default).expanduser().exists() for variable, default in _FILES.items()
+        Path(os.environ.get(variable) or default).expanduser().exists()
+        for variable, default in _FILES.items()
     )
 
 
@@ -153,8 +154,9 @@ def resolve(service: Service, arguments: Arguments, source: _Source) -> Settings
     Raises:
         ConfigurationError: Something in it cannot be used; the message names it.
     """
-    fips = _chosen_flag("use_fips_endpoint", arguments.use_fips, source)
-    dualstack = _chosen_flag("use_dualstack_endpoint", arguments.use_dualstack, source)
+    fips, dualstack = arguments.use_fips, arguments.use_dualstack
+    fips = _flag(source.value("use_fips_endpoint")) if fips is None else fips
+    dualstack = _flag(source.value("use_dualstack_endpoint")) if dualstack is None else dualstack
     custom = arguments.endpoint_url or source.endpoint_url(service.service_id)
     configured = os.environ.get("AWS_REGION") or source.value("region")
     region = choose_region(service, arguments.region, configured, custom=bool(custom))
@@ -182,16 +184,9 @@ def check_retries(max_attempts: int | None, retry_mode: str | None) -> None:
         raise ConfigurationError(f"retry_mode is {retry_mode!r}, one of {', '.join(MODES)}")
 
 
-def _chosen_flag(name: str, argument: bool | None, source: _Source) -> bool:
-    return _flag(name, source.value(name)) if argument is None else argument
-
-
-def _flag(name: str, value: str | None) -> bool:
-    if value is None or value == "":
-        return False
-    if value.lower() not in {"true", "false"}:
-        raise ConfigurationError(f"{name} is {value!r}, true or false")
-    return value.lower() == "true"
+def _flag(value: str | None) -> bool:
+    """As botocore reads it: everything but "true" is false."""
+    return value is not None and value.lower() == "true"
 
 
 def _max_attempts(argument: int | None, configured: str | None) -> int:

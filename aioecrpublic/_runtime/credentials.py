@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from aioecrpublic._runtime.errors import CredentialsError
+from aioecrpublic._runtime.errors import ClientStateError, ConfigurationError, CredentialsError
 from aioecrpublic._runtime.redact import show_secret
+from aioecrpublic._runtime.threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +41,10 @@ class CredentialSource(Protocol):
         """Credentials that are good now."""
         ...
 
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        ...
+
 
 @attrs.frozen
 class StaticSource:
@@ -50,6 +56,9 @@ class StaticSource:
         """The credentials."""
         return self.credentials
 
+    def close(self) -> None:
+        """There is nothing to close."""
+
 
 class BotocoreSource:
     """A botocore credentials object, resolved on first use and refreshed in a worker thread.
@@ -58,7 +67,7 @@ class BotocoreSource:
     minutes) calls go on with what there is while the refresh runs; in the mandatory one they wait for it.
 
     Args:
-        resolve: Finds the credentials object; called once, in a worker thread.
+        resolve: Finds the credentials object; called in a worker thread until it has found one.
         executor: The worker threads.
     """
 
@@ -74,30 +83,50 @@ class BotocoreSource:
 
         Raises:
             CredentialsError: There are none, or they cannot be refreshed.
+            ClientStateError: The client was closed meanwhile.
         """
         found, current = self._found, self._current
         if found is None or current is None:
             return await self._fetch()
-        if not hasattr(found, "refresh_needed"):
+        from botocore.credentials import Credentials as StaticCredentials
+        from botocore.credentials import RefreshableCredentials
+
+        if type(found) is StaticCredentials:
             return current
-        if found.refresh_needed(found._mandatory_refresh_timeout):  # noqa: SLF001 - botocore has no public word for it
+        if not isinstance(found, RefreshableCredentials):
+            # Of the user's own making: only it knows how long they hold.
             return await self._fetch()
-        if found.refresh_needed() and self._fetching is None:
+        if found.refresh_needed(found._mandatory_refresh_timeout):  # noqa: SLF001 - botocore has no public word
+            return await self._fetch()
+        if self._fetching is None and found.refresh_needed():
             self._start().add_done_callback(_observe)
         return current
 
+    def close(self) -> None:
+        """Let those who wait go; a thread that runs ends by itself."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+
     async def _fetch(self) -> Credentials:
-        # Shielded: one caller's cancellation is not the others'.
-        return await asyncio.shield(self._fetching or self._start())
+        fetching = self._fetching or self._start()
+        try:
+            # Shielded: one caller's cancellation is not the others'.
+            return await asyncio.shield(fetching)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if fetching.cancelled() and (task is None or not task.cancelling()):
+                raise ClientStateError("the client was closed during the call") from None
+            if fetching.done() and not fetching.cancelled():
+                fetching.exception()
+            else:
+                fetching.add_done_callback(_observe)
+            raise
 
     def _start(self) -> asyncio.Future[Credentials]:
-        future = asyncio.ensure_future(self._refresh())
+        future = in_thread(self._executor, self._load)
         self._fetching = future
         future.add_done_callback(self._settle)
         return future
-
-    async def _refresh(self) -> Credentials:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._load)
 
     def _settle(self, future: asyncio.Future[Credentials]) -> None:
         self._fetching = None
@@ -105,12 +134,13 @@ class BotocoreSource:
             self._current = future.result()
 
     def _load(self) -> Credentials:
-        from botocore.exceptions import BotoCoreError
-
         try:
             found = self._found or self._resolve()
             frozen = found.get_frozen_credentials() if found else None
-        except BotoCoreError as error:
+        except CredentialsError:
+            raise
+        except Exception as error:
+            # Providers raise whatever their sources do: BotoCoreError, ClientError, RuntimeError, ...
             raise CredentialsError(f"credentials cannot be obtained: {error}") from error
         if found is None or frozen is None or frozen.access_key is None or frozen.secret_key is None:
             raise CredentialsError(
@@ -121,7 +151,21 @@ class BotocoreSource:
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
 
+def check_credentials(credentials: object) -> None:
+    """Refuse what is no botocore credentials object.
+
+    Raises:
+        ConfigurationError: It is something else, or aiobotocore's, whose credentials are coroutines.
+    """
+    get = getattr(credentials, "get_frozen_credentials", None)
+    if get is None or inspect.iscoroutinefunction(get):
+        raise ConfigurationError(
+            f"credentials is {type(credentials).__module__}.{type(credentials).__name__}, "
+            "not Credentials or a botocore credentials object"
+        )
+
+
 def _observe(future: asyncio.Future[Credentials]) -> None:
-    # A failed early refresh is not an error yet: the credentials at hand still hold.
+    # Nobody waits for it: a failure shows when credentials are needed again.
     if not future.cancelled():
         future.exception()

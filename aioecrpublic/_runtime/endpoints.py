@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import attrs
+import yarl
 
 from aioecrpublic._runtime.errors import ConfigurationError
 
@@ -18,15 +19,15 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @attrs.frozen
 class Endpoint:
-    """A URL taken apart once, for signing.
+    """A URL taken apart once, for sending and signing.
 
     Attributes:
-        url: Where requests are posted.
+        url: Where requests are posted, sent as it is.
         host: The ``Host`` header: without the port where it is the scheme's own.
-        path: The path to sign.
+        path: The path as the signature wants it, in percent-encoding of its own.
     """
 
-    url: str
+    url: yarl.URL
     host: str
     path: str
 
@@ -35,20 +36,35 @@ class Endpoint:
         """Take ``url`` apart.
 
         Raises:
-            ConfigurationError: It is not an http or https URL with a host.
+            ConfigurationError: It is not an http or https URL with a host and a path and nothing more.
         """
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
             raise ConfigurationError(f"endpoint_url {url!r} is not a URL: {error}") from error
+        if parts.username is not None or parts.password is not None:
+            raise ConfigurationError("endpoint_url has a user name or password in it; use credentials")
         if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
             raise ConfigurationError(f"endpoint_url {url!r} is not an http or https URL")
+        if parts.query or parts.fragment:
+            raise ConfigurationError(f"endpoint_url {url!r} has a query or a fragment")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         if port is not None and port != _DEFAULT_PORTS[parts.scheme]:
             host = f"{host}:{port}"
-        path = parts.path if parts.path.endswith("/") else f"{parts.path}/"
-        return cls(f"{parts.scheme}://{host}{path}", host, path)
+        path = _plain_path(parts.path)
+        return cls(yarl.URL(f"{parts.scheme}://{host}{path}", encoded=True), host, quote(path, safe="/~"))
+
+
+def _plain_path(path: str) -> str:
+    """The path without dot segments and doubled slashes (RFC 3986, section 5.2.4), a slash at its end."""
+    kept: list[str] = []
+    for segment in quote(path, safe="/%~!$&'()*+,;=:@").split("/"):
+        if segment == "..":
+            del kept[-1:]
+        elif segment not in {"", "."}:
+            kept.append(segment)
+    return f"/{'/'.join(kept)}/" if kept else "/"
 
 
 def choose_region(service: Service, argument: str | None, configured: str | None, *, custom: bool) -> str:
@@ -83,7 +99,8 @@ def choose_endpoint(service: Service, region: str, custom: str | None, *, fips: 
             raise ConfigurationError(
                 f"{'use_fips' if fips else 'use_dualstack'} and a custom endpoint exclude each other"
             )
-        return Endpoint.parse(custom).url.rstrip("/") if urlsplit(custom).path in {"", "/"} else custom
+        Endpoint.parse(custom)
+        return custom.rstrip("/")
     try:
         return service.endpoints[region, fips, dualstack]
     except KeyError:
@@ -94,7 +111,11 @@ def choose_endpoint(service: Service, region: str, custom: str | None, *, fips: 
 
 
 def find_proxy(url: str) -> str | None:
-    """The proxy that the environment names for ``url`` (``HTTPS_PROXY``, ``HTTP_PROXY``, ``NO_PROXY``)."""
+    """The proxy that the environment names for ``url`` (``HTTPS_PROXY``, ``HTTP_PROXY``, ``NO_PROXY``).
+
+    Raises:
+        ConfigurationError: The variable is not an http or https URL.
+    """
     parts = urlsplit(url)
     if proxy_bypass(parts.netloc):
         return None
@@ -102,5 +123,13 @@ def find_proxy(url: str) -> str | None:
     if not proxy:
         return None
     if proxy.startswith("//"):
-        return f"http:{proxy}"
-    return proxy if "://" in proxy else f"http://{proxy}"
+        proxy = f"http:{proxy}"
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        known = urlsplit(proxy).scheme in _DEFAULT_PORTS and bool(urlsplit(proxy).hostname)
+    except ValueError:
+        known = False
+    if not known:
+        # Its value is not shown: a proxy's URL may have a password in it.
+        raise ConfigurationError(f"{parts.scheme.upper()}_PROXY is not an http or https URL")
+    return proxy

@@ -109,7 +109,8 @@ class ServiceError(ECRPublicError):
 
     default_code: ClassVar[str] = "ServiceError"
     default_status: ClassVar[int] = 400
-    modelled_retryable: ClassVar[bool] = False
+    # What the model's overlay says of it; None leaves it to the code and the status.
+    modelled_retryable: ClassVar[bool | None] = None
     members: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
@@ -145,4 +146,6 @@ class ServiceError(ECRPublicError):
             facts.append(f"request id {self.request_id}")
         if self.attempts > 1:
             facts.append(f"{self.attempts} attempts")
-        return f"{head}: {self.message} [{', '.join(facts)}]" if self.message else f"{head} [{', '.join(facts)}]"
+        return (
+            f"{head}: {self.message} [{', '.join(facts)}]" if self.message else f"{head} [{', '.join(facts)}]"
+        )

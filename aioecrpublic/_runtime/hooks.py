@@ -5,13 +5,15 @@ A hook has any of four coroutine methods, each a protocol of its own here; what 
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
-from aioecrpublic._base import ECRPublicError
-from aioecrpublic._runtime.shapes import Operation, Response
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from aioecrpublic._base import ECRPublicError
+    from aioecrpublic._runtime.shapes import Operation, Response
 
 
 @attrs.define(kw_only=True)
@@ -23,7 +25,7 @@ class SendEvent:
         request: The request object.
         attempt: 1 for the first.
         url: Where it goes.
-        headers: The headers so far; what is added or changed here is sent.
+        headers: The headers so far, by their names in any case; what is added or changed here is sent.
     """
 
     operation: str
@@ -144,7 +146,8 @@ class HookSet:
         for hook in hooks:
             if not isinstance(hook, BeforeSend | AfterResponse | OnRetry | OnError):
                 raise TypeError(
-                    f"hooks: {type(hook).__name__} has none of before_send, after_response, on_retry, on_error"
+                    f"hooks: {type(hook).__name__} has none of "
+                    "before_send, after_response, on_retry and on_error"
                 )
         return cls(
             tuple(hook for hook in hooks if isinstance(hook, BeforeSend)),
@@ -168,7 +171,9 @@ class HookSet:
     ) -> None:
         """Tell those that want to know."""
         if self.after_response:
-            event = ResponseEvent(operation=operation.name, request=request, response=response, elapsed=elapsed)
+            event = ResponseEvent(
+                operation=operation.name, request=request, response=response, elapsed=elapsed
+            )
             for hook in self.after_response:
                 await hook.after_response(event)
 

@@ -51,7 +51,9 @@ class Paginator(Generic[PageT, ItemT]):
             if not token:
                 return
             if token in seen:
-                raise BrokenReplyError(f"{self._operation.method}: the service answered the same page token twice")
+                raise BrokenReplyError(
+                    f"{self._operation.method}: the service answered the same page token twice"
+                )
             seen.add(token)
             request = attrs.evolve(request, **{self._pagination.input_token: token})
 

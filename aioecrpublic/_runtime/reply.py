@@ -31,11 +31,14 @@ def read_response(serde: Serde, operation: Operation[Any, ResponseT], reply: Rep
     try:
         return serde.decode_response(operation, reply.data)
     except SerdeError as error:
-        raise BrokenReplyError(
+        broken = BrokenReplyError(
             f"{operation.method}: the reply cannot be read: {error}",
             status=reply.status,
             request_id=request_id(reply.headers),
-        ) from error
+        )
+        # The service has done what it was asked; asking again may do it twice.
+        broken.transient = False
+        raise broken from error
 
 
 def read_error(service: Service, serde: Serde, operation: Operation[Any, Any], reply: Reply) -> ServiceError:

@@ -1,22 +1,24 @@
 """When to try again and how long to wait: AWS's standard and adaptive modes.
 
-https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html, with the figures of botocore 1.44:
-transient errors wait about 50 ms at first, throttled calls about a second, and the retry quota is shared by all
-calls of a client so that an outage is not answered with a storm.
+https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html, with the figures of botocore
+1.44: transient errors wait about 50 ms at first, throttled calls about a second, and the retry quota is
+shared by all calls of a client so that an outage is not answered with a storm.
 """
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import email.utils
 import random
 import time
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from aioecrpublic._runtime.errors import BrokenReplyError, ServiceError, TransportError
+from aioecrpublic._runtime.errors import ServiceError, TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from aioecrpublic._base import ECRPublicError
 
@@ -54,6 +56,7 @@ _MAX_BACKOFF: Final = 20.0
 _THROTTLING_SCALE: Final = 1.0
 _TRANSIENT_SCALE: Final = 0.05
 _RETRY_AFTER_SLACK: Final = 5.0
+_MOST_DIGITS: Final = 12
 
 
 class Verdict(Enum):
@@ -71,14 +74,14 @@ def judge(error: ECRPublicError, *, modelled: bool) -> Verdict:
         error: What the attempt ended with.
         modelled: Whether the operation's model names the error: then the model decides, not the status.
     """
-    if isinstance(error, ServiceError):
-        if error.code in _THROTTLING_CODES or (error.status == _TOO_MANY_REQUESTS and not modelled):
-            return Verdict.THROTTLED
-        transient = error.code in _TRANSIENT_CODES or error.status in _TRANSIENT_STATUSES
-        return Verdict.TRANSIENT if transient or error.modelled_retryable else Verdict.FINAL
-    if isinstance(error, BrokenReplyError) and error.status in _TRANSIENT_STATUSES:
-        return Verdict.TRANSIENT
-    return Verdict.TRANSIENT if isinstance(error, TransportError) and error.transient else Verdict.FINAL
+    if not isinstance(error, ServiceError):
+        return Verdict.TRANSIENT if isinstance(error, TransportError) and error.transient else Verdict.FINAL
+    if modelled and error.modelled_retryable is False:
+        return Verdict.FINAL
+    if error.code in _THROTTLING_CODES or (error.status == _TOO_MANY_REQUESTS and not modelled):
+        return Verdict.THROTTLED
+    transient = error.code in _TRANSIENT_CODES or error.status in _TRANSIENT_STATUSES
+    return Verdict.TRANSIENT if transient or error.modelled_retryable else Verdict.FINAL
 
 
 def backoff(verdict: Verdict, attempt: int, retry_after: float | None = None) -> float:
@@ -87,10 +90,38 @@ def backoff(verdict: Verdict, attempt: int, retry_after: float | None = None) ->
     ``retry_after`` is what the service asked for, in seconds; it is honoured up to 5 s more than the jitter.
     """
     scale = _THROTTLING_SCALE if verdict is Verdict.THROTTLED else _TRANSIENT_SCALE
-    delay = random.random() * min(scale * 2 ** (attempt - 1), _MAX_BACKOFF)  # noqa: S311 - jitter
+    # The exponent is bounded only so that a thousandth attempt does not overflow.
+    delay = random.random() * min(scale * 2.0 ** min(attempt - 1, 64), _MAX_BACKOFF)  # noqa: S311 - jitter
     if retry_after is None:
         return delay
     return max(delay, min(retry_after, delay + _RETRY_AFTER_SLACK))
+
+
+def asked_delay(headers: Mapping[str, str]) -> float | None:
+    """The seconds that the service asks to wait, if it does.
+
+    ``x-amz-retry-after`` is in milliseconds; ``Retry-After`` (RFC 9110, section 10.2.3) is in seconds or a
+    date, which is taken by the service's own clock if the reply tells it.
+    """
+    for name, unit in (("x-amz-retry-after", 1000.0), ("Retry-After", 1.0)):
+        value = headers.get(name, "").strip()
+        if value.isascii() and value.isdigit():
+            # More digits than these only mean "very long", and the wait is bounded anyway.
+            return int(value[:_MOST_DIGITS]) / unit
+    until = http_date(headers.get("Retry-After"))
+    if until is None:
+        return None
+    now = http_date(headers.get("Date")) or dt.datetime.now(dt.UTC)
+    return max(0.0, (until - now).total_seconds())
+
+
+def http_date(value: str | None) -> dt.datetime | None:
+    """The moment that an HTTP header tells, or ``None`` where it does not."""
+    try:
+        moment = email.utils.parsedate_to_datetime(value) if value else None
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
 
 
 class RetryQuota:
@@ -130,10 +161,12 @@ class AdaptiveRate:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._enabled = False
-        self._rate = self._capacity = self._tokens = 0.0
+        self._rate = self._capacity = 1.0
+        self._tokens = 0.0
         self._filled_at = clock()
         self._measured = 0.0
-        self._bucket_start = self._bucket_of(clock())
+        # A whole second, although the buckets are half ones: so do the other SDKs begin.
+        self._bucket_start = float(int(clock()))
         self._count = 0
         self._last_max = 0.0
         self._throttled_at = clock()

@@ -5,7 +5,7 @@ cattrs compiles one function a class and direction, on first use; the hooks for 
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import secrets
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 _RequestT = TypeVar("_RequestT")
 _ResponseT = TypeVar("_ResponseT", bound=Response)
-_UTC = datetime.UTC
+_UTC = dt.UTC
 # Compact, and ASCII so that any string at all can be encoded.
-_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False)
 
 
 class SerdeError(ECRPublicError):
@@ -105,12 +105,12 @@ class Serde:
 
     def encode_error(self, error: ServiceError) -> bytes:
         """What a server answers: the body of an error, with its modelled members."""
-        body = {"__type": error.code, "message": error.message}
+        body: dict[str, Any] = {"__type": error.code, "message": error.message}
         shape = self._service.shapes.get(error.code)
         for member in shape.members if isinstance(shape, Structure) else ():
             value = getattr(error, member.name, None)
             if member.name != "message" and value is not None:
-                body[member.wire] = self._unhook(self._service.shapes[member.shape])(value)
+                body[member.wire] = self._unhook(member.shape)(value)
         return _encode(body).read()
 
     def error_members(self, code: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,16 +149,17 @@ class Serde:
     def _compile_structurer(self, name: str) -> Callable[[Any], Any]:
         shape = self._structure(name)
         overrides = {m.name: override(rename=m.wire, struct_hook=self._hook(m)) for m in shape.members}
-        structure = make_dict_structure_fn(
+        # cattrs types its options and the overrides of members as one and the same ``**kwargs``.
+        options: dict[str, Any] = {**_without_metadata(shape.cls), **overrides}
+        structure: Hook = make_dict_structure_fn(
             shape.cls,
             self._converter,
             _cattrs_detailed_validation=False,
             _cattrs_use_linecache=False,
-            **_without_metadata(shape.cls),
-            **overrides,
+            **options,
         )
-        # What the service leaves out although it is required becomes its shape's zero, as Smithy clients do it
-        # ("client error correction"): a reply is no place to be strict about what may be missing.
+        # What the service leaves out although it is required becomes its shape's zero, as Smithy clients do
+        # it ("client error correction"): a reply is no place to be strict about what may be missing.
         zeros = {m.wire: self._zero(m) for m in shape.members if m.required}
 
         def from_json(value: Any) -> Any:
@@ -200,33 +201,30 @@ class Serde:
     def _value_hook(self, name: str) -> Hook:
         shape = self._service.shapes[name]
         match shape:
-            case String():
-                return _string if shape.enum is None else _enum_hook(shape.enum)
-            case Number():
-                return _integer if shape.integer else _number
-            case Boolean():
-                return _boolean
-            case Timestamp():
-                return _timestamp
-            case Blob():
-                return _blob
-            case ListOf():
-                return _list_hook(self._value_hook(shape.element))
-            case MapOf():
-                return _map_hook(self._value_hook(shape.value))
             case Structure():
                 # Looked up when called: structures may contain themselves.
-                return lambda value, _: self._structurer(name)(value)
+                hook: Hook = lambda value, _: self._structurer(name)(value)  # noqa: E731 - as all the others
+            case ListOf():
+                hook = _list_hook(self._value_hook(shape.element))
+            case MapOf():
+                hook = _map_hook(self._value_hook(shape.value))
+            case String() if shape.enum is not None:
+                hook = _enum_hook(shape.enum)
+            case Number() if not shape.integer:
+                hook = _number
+            case _:
+                hook = _SCALAR_HOOKS[type(shape)]
+        return hook
 
     def _unstructurer(self, name: str) -> Unhook:
         """The function from an instance of the structure called ``name`` to what JSON can say."""
         made = self._unstructurers.get(name)
         if made is None:
             shape = self._structure(name)
-            overrides = {
+            overrides: dict[str, Any] = {
                 m.name: override(
                     rename=m.wire,
-                    unstruct_hook=self._unhook(self._service.shapes[m.shape], m.shape),
+                    unstruct_hook=self._unhook(m.shape),
                     omit_if_default=not m.required,
                 )
                 for m in shape.members
@@ -235,25 +233,26 @@ class Serde:
                 shape.cls,
                 self._converter,
                 _cattrs_use_linecache=False,
-                **_without_metadata(shape.cls),
-                **overrides,
+                **_without_metadata(shape.cls) | overrides,
             )
         return made
 
-    def _unhook(self, shape: Shape, name: str = "") -> Unhook:
+    def _unhook(self, name: str) -> Unhook:
+        shape = self._service.shapes[name]
         match shape:
             case Timestamp():
                 return _epoch_seconds
             case Blob():
                 return _blob_segment
             case ListOf():
-                element = self._unhook(self._service.shapes[shape.element], shape.element)
+                element = self._unhook(shape.element)
                 return lambda values: [element(value) for value in values]
             case MapOf():
-                item = self._unhook(self._service.shapes[shape.value], shape.value)
+                item = self._unhook(shape.value)
                 return lambda values: {key: item(value) for key, value in values.items()}
             case Structure():
-                return lambda value: self._unstructurer(name)(value)
+                # Looked up when called: structures may contain themselves.
+                return lambda value: self._unstructurer(name)(value)  # noqa: PLW0108
             case _:
                 return _identity
 
@@ -281,11 +280,11 @@ def _encode(message: Mapping[str, Any]) -> Body:
         if not isinstance(value, BlobSegment):
             raise TypeError(f"{type(value).__name__} is not a type of the service model")
         if value.length <= SMALL:
-            return pybase64.b64encode(value.reader.read_at(0, value.length)).decode("ascii")
+            return pybase64.b64encode(value.read(0, value.length)).decode("ascii")
         blobs.append(value)
         return mark
 
-    text = json.dumps(message, separators=(",", ":"), default=place)
+    text = json.dumps(message, separators=(",", ":"), default=place, allow_nan=False)
     pieces = text.encode("ascii").split(mark.encode("ascii"))
     segments: list[bytes | BlobSegment] = [pieces[0]]
     for blob, piece in zip(blobs, pieces[1:], strict=True):
@@ -330,12 +329,12 @@ def _optional_string(value: Any, _: Any) -> str | None:
 def _string(value: Any, _: Any) -> str:
     if value.__class__ is not str:
         raise TypeError(f"a JSON {type(value).__name__} where a string belongs")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _integer(value: Any, _: Any) -> int:
     if value.__class__ is int:
-        return value  # type: ignore[no-any-return]
+        return value
     if value.__class__ is float and value.is_integer():
         return int(value)
     raise TypeError(f"a JSON {type(value).__name__} where an integer belongs")
@@ -350,21 +349,21 @@ def _number(value: Any, _: Any) -> float:
 def _boolean(value: Any, _: Any) -> bool:
     if value.__class__ is not bool:
         raise TypeError(f"a JSON {type(value).__name__} where a boolean belongs")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
-def _timestamp(value: Any, _: Any) -> datetime.datetime:
+def _timestamp(value: Any, _: Any) -> dt.datetime:
     if value.__class__ is float or value.__class__ is int:
-        return datetime.datetime.fromtimestamp(value, _UTC)
+        return dt.datetime.fromtimestamp(value, _UTC)
     return _parse_timestamp(_string(value, _))
 
 
-def _parse_timestamp(text: str) -> datetime.datetime:
+def _parse_timestamp(text: str) -> dt.datetime:
     """A timestamp written out: epoch seconds as a string, or ISO 8601."""
     try:
-        return datetime.datetime.fromtimestamp(float(text), _UTC)
+        return dt.datetime.fromtimestamp(float(text), _UTC)
     except ValueError:
-        moment = datetime.datetime.fromisoformat(text)
+        moment = dt.datetime.fromisoformat(text)
         return moment.replace(tzinfo=_UTC) if moment.tzinfo is None else moment
 
 
@@ -372,8 +371,17 @@ def _blob(value: Any, _: Any) -> bytes:
     return pybase64.b64decode(_string(value, _), validate=True)
 
 
+_SCALAR_HOOKS: Mapping[type[Shape], Hook] = {
+    String: _string,
+    Number: _integer,
+    Boolean: _boolean,
+    Timestamp: _timestamp,
+    Blob: _blob,
+}
+
+
 def _enum_hook(enum: type[str]) -> Hook:
-    known: Mapping[str, Any] = {str(value): value for value in enum}  # type: ignore[attr-defined]
+    known: Mapping[str, str] = {str(value): value for value in enum}  # type: ignore[attr-defined]
 
     def hook(value: Any, _: Any) -> str:
         text = _string(value, _)
@@ -404,7 +412,7 @@ def _map_hook(item: Hook) -> Hook:
     return hook
 
 
-def _epoch_seconds(value: datetime.datetime) -> float:
+def _epoch_seconds(value: dt.datetime) -> float:
     seconds = value.timestamp()
     return int(seconds) if seconds.is_integer() else round(seconds, 6)
 

@@ -1,4 +1,4 @@
-"""What the generated tables are made of: shapes, members, operations, and the roots of requests and responses."""
+"""What the generated tables are made of: shapes, operations, the roots of requests and responses."""
 
 from __future__ import annotations
 

@@ -1,18 +1,17 @@
 """Signature Version 4 for JSON requests.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html. The payload's hash is
-given, so that a body of any size is signed without being held; botocore's signer is the oracle of the tests.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html. The payload's hash
+is given, so that a body of any size is signed without being held; botocore's signer is the tests' oracle.
 """
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import hmac
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping
 
     from aioecrpublic._runtime.credentials import Credentials
@@ -40,14 +39,15 @@ class Signer:
         path: str,
         payload_hash: str,
         credentials: Credentials,
-        now: datetime.datetime,
+        now: dt.datetime,
     ) -> dict[str, str]:
-        """The headers that make the request a signed one: ``X-Amz-Date``, ``Authorization`` and, if there is one,
-        ``X-Amz-Security-Token``.
+        """The headers that make the request a signed one.
+
+        They are ``X-Amz-Date``, ``Authorization`` and, with temporary credentials, ``X-Amz-Security-Token``.
 
         Args:
             headers: The headers to sign, ``Host`` among them.
-            path: The path of the URL.
+            path: The canonical path: normalised and percent-encoded.
             payload_hash: The SHA-256 of the body in hexadecimal.
             credentials: What to sign with.
             now: The time by the service's clock, in UTC.
@@ -61,7 +61,7 @@ class Signer:
         )
         names = ";".join(name for name, _ in signed)
         lines = "".join(f"{name}:{value}\n" for name, value in signed)
-        canonical = f"POST\n{quote(path, safe='/-_.~')}\n\n{lines}\n{names}\n{payload_hash}"
+        canonical = f"POST\n{path}\n\n{lines}\n{names}\n{payload_hash}"
         scope = f"{stamp[:8]}/{self.region}/{self.service}/aws4_request"
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         to_sign = f"{_ALGORITHM}\n{stamp}\n{scope}\n{digest}"

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
 import attrs
+import yarl
 from aiohttp import payload
 
-from aioecrpublic._base import ECRPublicError
+from aioecrpublic._runtime.body import SMALL
 from aioecrpublic._runtime.errors import (
     BrokenReplyError,
     ClientStateError,
     ConfigurationError,
     ConnectError,
     TimeoutError,  # noqa: A004 - the package's own, a subclass of the builtin
+    TransportError,
 )
+from aioecrpublic._runtime.threads import in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
     from concurrent.futures import Executor
 
     from aiohttp.abc import AbstractStreamWriter
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 # The largest modelled reply is a page of 1 000 descriptions, far below this.
 MAX_REPLY = 32 * 1024 * 1024
 _NOT_OURS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 
 
 @attrs.frozen
@@ -48,10 +54,19 @@ class Timeouts:
 
     connect: float
     read: float
+    client: aiohttp.ClientTimeout = attrs.field(init=False, repr=False)
+
+    @client.default
+    def _client(self) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(total=None, sock_connect=self.connect, sock_read=self.read)
 
 
 class _StreamedBody(payload.Payload):
-    """A body whose blobs are encoded while they are sent."""
+    """A body that is made while it is sent.
+
+    Attributes:
+        failure: Why it could not be sent: the reader's error, or a peer that takes nothing.
+    """
 
     def __init__(self, body: Body, executor: Executor, stall: float) -> None:
         super().__init__(body)
@@ -59,16 +74,31 @@ class _StreamedBody(payload.Payload):
         self._executor = executor
         self._stall = stall
         self._size = body.length
+        self.failure: Exception | None = None
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         async with contextlib.aclosing(self._body.stream(self._executor)) as pieces:
-            async for piece in pieces:
-                # A peer that stops reading would hold the write for ever.
-                async with asyncio.timeout(self._stall):
-                    await writer.write(piece)
+            while piece := await self._next(pieces):
+                await self._pass_on(writer, piece)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return self._body.read().decode(encoding, errors)
+
+    async def _next(self, pieces: AsyncGenerator[bytes, None]) -> bytes | None:
+        try:
+            return await anext(pieces, None)
+        except Exception as error:
+            self.failure = error
+            raise
+
+    async def _pass_on(self, writer: AbstractStreamWriter, piece: bytes) -> None:
+        # A peer that stops reading would hold the write for ever.
+        try:
+            async with asyncio.timeout(self._stall):
+                await writer.write(piece)
+        except asyncio.TimeoutError as error:  # noqa: UP041 - the builtin's name is taken by ours in this module
+            self.failure = TimeoutError(f"the service took no data within {self._stall:g} s")
+            raise self.failure from error
 
 
 class Transport:
@@ -95,7 +125,7 @@ class Transport:
         self._session = session
         self._max_connections = max_connections
         self._ca_bundle = ca_bundle
-        self._proxy = proxy
+        self._proxy = proxy and yarl.URL(proxy)
         self._executor = executor
 
     async def open(self, *, tls: bool) -> None:
@@ -104,8 +134,7 @@ class Transport:
             return
         context: ssl.SSLContext | bool = True
         if tls:
-            loop = asyncio.get_running_loop()
-            context = await loop.run_in_executor(self._executor, trust, self._ca_bundle)
+            context = await in_thread(self._executor, trust, self._ca_bundle)
         connector = aiohttp.TCPConnector(limit=self._max_connections, ssl=context)
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -118,7 +147,7 @@ class Transport:
         if self._session is not None and not self._given:
             await self._session.close()
 
-    async def send(self, url: str, headers: Mapping[str, str], body: Body, timeouts: Timeouts) -> Reply:
+    async def send(self, url: yarl.URL, headers: Mapping[str, str], body: Body, timeouts: Timeouts) -> Reply:
         """Post ``body``.
 
         Raises:
@@ -131,65 +160,92 @@ class Transport:
         if session is None or session.closed:
             raise ClientStateError("the client's connections are closed")
         content = body.content
-        data = _StreamedBody(body, self._executor, timeouts.read) if content is None else content
-        with _translated(timeouts):
+        whole = content is not None and len(content) <= SMALL
+        streamed = None if whole else _StreamedBody(body, self._executor, timeouts.read)
+        try:
+            # What a session of the user's may have been told to do is told otherwise here.
             async with session.post(
                 url,
-                data=data,
+                data=content if streamed is None else streamed,
                 headers=headers,
+                skip_auto_headers=_NOT_OURS,
                 allow_redirects=False,
+                raise_for_status=False,
                 proxy=self._proxy,
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=timeouts.connect, sock_read=timeouts.read
-                ),
+                timeout=timeouts.client,
             ) as response:
                 return Reply(response.status, response.headers, await _read(response))
+        except (aiohttp.ClientError, OSError) as error:
+            if streamed is not None and streamed.failure is not None:
+                raise streamed.failure from None
+            raise _translated(error, timeouts) from error
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     length = response.content_length
-    if length is not None and length <= MAX_REPLY:
+    if length is not None and length <= MAX_REPLY and "Content-Encoding" not in response.headers:
         return await response.read()
     pieces, size = [], 0
     async for piece in response.content.iter_any():
         size += len(piece)
         if size > MAX_REPLY:
-            raise BrokenReplyError(f"a reply of more than {MAX_REPLY} bytes", status=response.status)
+            raise _too_large(response.status)
         pieces.append(piece)
     return b"".join(pieces)
 
 
-@contextlib.contextmanager
-def _translated(timeouts: Timeouts) -> Iterator[None]:
-    """aiohttp's errors as ours, the original as their cause."""
-    try:
-        yield
-    except aiohttp.ConnectionTimeoutError as error:
-        raise TimeoutError(f"no connection within {timeouts.connect:g} s") from error
-    except asyncio.TimeoutError as error:  # noqa: UP041 - the builtin's name is taken by ours in this module
-        raise TimeoutError(f"no data within {timeouts.read:g} s") from error
-    except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
-        refused = ConnectError(f"no secure connection: {error}")
-        refused.transient = False
-        raise refused from error
-    except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as error:
-        raise BrokenReplyError(f"the reply is broken: {error}") from error
-    except (aiohttp.ClientError, OSError) as error:
-        if isinstance(error.__cause__, ECRPublicError):
-            # The body could not be read while it was sent: its own error says it better.
-            raise error.__cause__ from error
-        raise ConnectError(f"the connection failed: {error or type(error).__name__}") from error
+def _too_large(status: int) -> BrokenReplyError:
+    error = BrokenReplyError(f"a reply of more than {MAX_REPLY} bytes", status=status)
+    error.transient = False
+    return error
+
+
+def _translated(error: aiohttp.ClientError | OSError, timeouts: Timeouts) -> TransportError:
+    """What aiohttp raised, in the words of this package."""
+    text = str(error) or type(error).__name__
+    result: TransportError
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            result = TimeoutError(f"no connection within {timeouts.connect:g} s")
+        case asyncio.TimeoutError():
+            result = TimeoutError(f"no data within {timeouts.read:g} s")
+        case aiohttp.ClientConnectorCertificateError():
+            result = ConnectError(f"no secure connection: {text}")
+            result.transient = False
+        case aiohttp.ClientHttpProxyError():
+            result = ConnectError(f"the proxy answered with status {error.status}", status=error.status)
+            result.transient = error.status in _TRANSIENT_STATUSES
+        case aiohttp.ClientPayloadError() | aiohttp.ClientResponseError():
+            result = BrokenReplyError(f"the reply is broken: {text}")
+        case _:
+            result = ConnectError(f"the connection failed: {text}")
+    return result
 
 
 def trust(ca_bundle: str | None) -> ssl.SSLContext:
-    """Whom to trust: the given file, or the system; blocks.
+    """Whom to trust: the given file, or the system, or botocore's list where the system has none; blocks.
 
     Raises:
         ConfigurationError: The file cannot be read as certificates.
     """
-    from aioecrpublic._runtime.errors import ConfigurationError
-
+    chosen = ca_bundle or (None if _system_trusts_anyone() else _botocore_bundle())
     try:
-        return ssl.create_default_context(cafile=ca_bundle)
+        return ssl.create_default_context(cafile=chosen)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"CA bundle {ca_bundle!r} cannot be used: {error}") from error
+        raise ConfigurationError(f"CA bundle {chosen!r} cannot be used: {error}") from error
+
+
+def _system_trusts_anyone() -> bool:
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile:
+        return True
+    # Certificates in a folder are read when they are needed, so the context cannot count them.
+    return bool(paths.capath) and any(Path(paths.capath).iterdir())
+
+
+def _botocore_bundle() -> str | None:
+    found = importlib.util.find_spec("botocore")
+    if found is None or found.origin is None:
+        return None
+    bundle = Path(found.origin).with_name("cacert.pem")
+    return str(bundle) if bundle.exists() else None

@@ -14,7 +14,9 @@ from aioecrpublic._version import __version__
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9!$%&'*+\-.^_`|~,#/ ]")
 
 
-def user_agent(service_id: str, api_version: str, retry_mode: str, app_id: str | None, extra: str | None) -> str:
+def user_agent(
+    service_id: str, api_version: str, retry_mode: str, app_id: str | None, extra: str | None
+) -> str:
     """The header's value."""
     parts = [
         f"aioecrpublic/{__version__}",

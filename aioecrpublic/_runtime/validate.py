@@ -5,7 +5,7 @@ Each problem is one line that begins with the member's path, in the names of the
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -147,7 +147,7 @@ def _blob(shape: Blob, value: Any, path: str) -> Iterator[str]:
 
 
 def _timestamp(value: Any, path: str) -> Iterator[str]:
-    if not isinstance(value, datetime.datetime):
+    if not isinstance(value, dt.datetime):
         yield _wrong_type(path, value, "a datetime")
     elif value.tzinfo is None:
         yield f"{path} has no time zone"

@@ -31,7 +31,7 @@ def generate(service: str, out: Path | None, package: str | None = None) -> dict
     """The text of every generated module of ``service`` by file name.
 
     Raises:
-        GeneratorError: See ``load_service``; or ``--out`` is missing for a service that is not this package's.
+        GeneratorError: See ``load_service``; or ``--out`` is missing for a service not this package's.
     """
     if out is None:
         if service != _OWN_SERVICE:
@@ -44,9 +44,15 @@ def generate(service: str, out: Path | None, package: str | None = None) -> dict
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=_COMMAND, description="Generate a typed client from a service model.")
-    parser.add_argument("--service", default=_OWN_SERVICE, help="botocore's name of the service (%(default)s)")
-    parser.add_argument("--out", type=Path, help="the folder of the package to write; this package's own if absent")
+    parser = argparse.ArgumentParser(
+        prog=_COMMAND, description="Generate a typed client from a service model."
+    )
+    parser.add_argument(
+        "--service", default=_OWN_SERVICE, help="botocore's name of the service (%(default)s)"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="the folder of the package to write; this package's own if absent"
+    )
     parser.add_argument("--package", help="its dotted name if it is not the folder's name")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file would change")
     return parser

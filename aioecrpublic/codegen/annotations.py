@@ -18,7 +18,7 @@ _SCALARS: Mapping[str, str] = {
     "float": "float",
     "double": "float",
     "boolean": "bool",
-    "timestamp": "datetime.datetime",
+    "timestamp": "dt.datetime",
 }
 
 
@@ -26,8 +26,8 @@ _SCALARS: Mapping[str, str] = {
 class Annotator:
     """Annotations for one service's shapes.
 
-    What only goes out takes the widest type that serialises (``Sequence``, ``Mapping``, any blob); what may come
-    in has the exact type that parsing makes (``list``, ``dict``, ``bytes``).
+    What only goes out takes the widest type that serialises (``Sequence``, ``Mapping``, any blob); what may
+    come in has the exact type that parsing makes (``list``, ``dict``, ``bytes``).
 
     Attributes:
         model: The service.
@@ -68,8 +68,10 @@ class Annotator:
         outgoing = structure.name in self.sent
         kind = self.model.shapes[member.shape].type
         if not outgoing and kind in {"list", "map"}:
-            container = "list" if kind == "list" else "dict"
-            return f"{member.name}: {self.plain(member.shape, outgoing=False)} = attrs.field(factory={container})"
+            factory = "list" if kind == "list" else "dict"
+            return (
+                f"{member.name}: {self.plain(member.shape, outgoing=False)} = attrs.field(factory={factory})"
+            )
         options = [] if member.required else ["default=None"]
         if f"{structure.name}.{member.wire}" in self.model.overlay.secrets or self._sensitive(member.shape):
             options.append("repr=show_secret")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _SCALARS = frozenset({"string", "integer", "long", "float", "double", "boolean", "timestamp", "blob"})
 _TRAITS = frozenset({
     "type", "documentation", "members", "required", "member", "key", "value", "min", "max", "pattern", "enum",
-    "exception", "fault", "error", "sensitive", "deprecated", "deprecatedMessage", "union", "box", "retryable",
-    "synthetic", "deprecatedSince",
+    "exception", "fault", "error", "sensitive", "deprecated", "deprecatedMessage", "union", "box",
+    "retryable", "synthetic", "deprecatedSince",
 })  # fmt: skip
 _PROTOCOLS = {"1.0": "application/x-amz-json-1.0", "1.1": "application/x-amz-json-1.1"}
 
@@ -73,7 +73,7 @@ class ShapeModel:
 
 @attrs.frozen
 class OperationModel:
-    """One operation of the model; ``input`` and ``output`` name structures, made up where the model has none."""
+    """One operation; ``input`` and ``output`` name structures, made up where the model has none."""
 
     name: str
     input: str
@@ -182,7 +182,9 @@ def _read_operations(
         request = _own_structure(body.get("input"), f"{name}Request", shapes, taken)
         response = _own_structure(body.get("output"), f"{name}Response", shapes, taken)
         errors = tuple(sorted(error["shape"] for error in body.get("errors", ())))
-        yield OperationModel(name, request, response, errors, body.get("documentation", ""), paginators.get(name))
+        yield OperationModel(
+            name, request, response, errors, body.get("documentation", ""), paginators.get(name)
+        )
 
 
 def _own_structure(
@@ -205,7 +207,9 @@ def _own_structure(
     return name
 
 
-def _check_overlay(service: str, overlay: Overlay, shapes: Mapping[str, ShapeModel], operations: set[str]) -> None:
+def _check_overlay(
+    service: str, overlay: Overlay, shapes: Mapping[str, ShapeModel], operations: set[str]
+) -> None:
     members = {f"{shape.name}.{member.wire}" for shape in shapes.values() for member in shape.members}
     for kind, named, known in (
         ("secrets", overlay.secrets, members),
@@ -236,8 +240,10 @@ class _Endpoints:
         self._partitions = loader.load_data("partitions")["partitions"]
 
     def resolve(self, served: tuple[str, ...]) -> dict[tuple[str, bool, bool], str]:
-        """The endpoint's URL by region, FIPS and dual-stack; combinations that the rules refuse are absent."""
-        regions = served or tuple(sorted(region for partition in self._partitions for region in partition["regions"]))
+        """The endpoint's URL by region, FIPS and dual-stack; what the rules refuse is absent."""
+        regions = served or tuple(
+            sorted(region for partition in self._partitions for region in partition["regions"])
+        )
         answers: dict[tuple[str, bool, bool], str] = {}
         for region in regions:
             for fips in (False, True):

@@ -9,7 +9,7 @@ from botocore import xform_name
 
 # Names that the generated modules use for something else at class level, where a member would shadow them.
 _TAKEN = frozenset({
-    "attrs", "bool", "bytes", "datetime", "dict", "float", "int", "list", "self", "str",
+    "attrs", "bool", "bytes", "dict", "dt", "float", "int", "list", "self", "str",
     "BlobInput", "Mapping", "Sequence",
 })  # fmt: skip
 

@@ -16,10 +16,15 @@ _DIRECTORY = Path(__file__).parent / "overlays"
 
 @attrs.frozen
 class ErrorFacts:
-    """What is known of a modelled error."""
+    """What is known of a modelled error.
+
+    Attributes:
+        status: The HTTP status that it comes with.
+        retryable: Whether trying again may help; ``None`` leaves it to the code and the status.
+    """
 
     status: int = 400
-    retryable: bool = False
+    retryable: bool | None = None
 
 
 @attrs.frozen
@@ -39,6 +44,8 @@ def load_overlay(service: str) -> Overlay:
     if not path.exists():
         return Overlay()
     try:
-        return cattrs.Converter(forbid_extra_keys=True).structure(tomllib.loads(path.read_text("utf-8")), Overlay)
+        return cattrs.Converter(forbid_extra_keys=True).structure(
+            tomllib.loads(path.read_text("utf-8")), Overlay
+        )
     except (tomllib.TOMLDecodeError, cattrs.BaseValidationError) as error:
         raise GeneratorError(f"{path.name}: {error}") from error
