@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import NoReturn, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from aioecrpublic.images.errors import ImageError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
 JSONObject: TypeAlias = dict[str, JSON]
@@ -16,6 +19,10 @@ MAX_VALUES = 500_000
 4 MiB of empty lists would take a hundred times that as Python objects; four mebibytes of real descriptors
 hold a fifth of this number.
 """
+
+
+MAX_NESTING = 100
+"""Levels; what is parsed can then be walked and written again wherever the stack stands."""
 
 
 def parse(raw: bytes, where: str) -> JSON:
@@ -43,6 +50,8 @@ def parse(raw: bytes, where: str) -> JSON:
         raise ImageError(f"{where}: not UTF-8 text (byte {error.start})") from error
     except ValueError as error:
         raise ImageError(f"{where}: not valid JSON: {error}") from error
+    if not _is_shallow(value):
+        raise ImageError(f"{where}: JSON nested too deeply")
     return value
 
 
@@ -123,6 +132,21 @@ def _object_without_duplicates(pairs: list[tuple[str, JSON]]) -> JSONObject:
                 raise ValueError(f"the member {shown(name)} is there twice")
             seen.add(name)
     return members
+
+
+def _is_shallow(value: JSON) -> bool:
+    level = [value]
+    for _ in range(MAX_NESTING):
+        level = [child for parent in level for child in _children(parent)]
+        if not level:
+            return True
+    return False
+
+
+def _children(value: JSON) -> Iterable[JSON]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -48,12 +48,18 @@ def test_no_bytes_end_in_anything_but_a_document_or_an_image_error(raw: bytes) -
         (b'{"a": 1, "b": {"c": 1, "c": 2}}', "the member 'c' is there twice"),
         (b"[" * 100_000 + b"]" * 100_000, "nested too deeply"),
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested too deeply"),
+        (b"[" * 101 + b"]" * 101, "nested too deeply"),
+        (b'{"a":' * 500 + b"1" + b"}" * 500, "nested too deeply"),
         (b"[" + b"[]," * MAX_VALUES + b"[]]", "more than 500000 values"),
     ],
 )
 def test_what_is_wrong_is_said(raw: bytes, message: str) -> None:
     with pytest.raises(ImageError, match=f"^here: .*{message}"):
         parse(raw, "here")
+
+
+def test_a_hundred_levels_are_enough() -> None:
+    assert json.dumps(parse(b"[" * 100 + b"]" * 100, "here")) == "[" * 100 + "]" * 100
 
 
 def test_an_object_is_asked_for() -> None:
