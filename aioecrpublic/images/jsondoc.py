@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
 JSONObject: TypeAlias = dict[str, JSON]
 
-MAX_VALUES = 500_000
+MAX_VALUES = 300_000
 """Upper bound of the values in one document.
 
 4 MiB of empty lists would take a hundred times that as Python objects; four mebibytes of real descriptors
-hold a fifth of this number.
+hold a third of this number.
 """
 
 

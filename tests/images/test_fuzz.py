@@ -197,8 +197,11 @@ def damage(draw: st.DrawFn, data: bytes) -> bytes:
     return bytes(changed)
 
 
-def reseal(files: Files, path: str, data: bytes) -> None:
-    """Replace a blob by another, and every mention of its digest and size by the right ones."""
+def reseal(files: Files, path: str, data: bytes, depth: int = 8) -> None:
+    """Replace a blob by another, and every mention of its digest and size by the right ones.
+
+    The depth ends circles, which there can be since content may be under a wrong name.
+    """
     old, new = f"sha256:{path.rpartition('/')[2]}", digest_of(data)
     files.pop(path, None)
     files[f"blobs/sha256/{new[7:]}"] = data
@@ -210,8 +213,8 @@ def reseal(files: Files, path: str, data: bytes) -> None:
             if key == "digest" and container[key] == old:
                 container["digest"] = new
                 container["size"] = len(data)
-        if parent.startswith("blobs/"):
-            reseal(files, parent, json.dumps(document).encode())
+        if parent.startswith("blobs/") and depth:
+            reseal(files, parent, json.dumps(document).encode(), depth - 1)
         else:
             files[parent] = json.dumps(document).encode()
 

@@ -139,10 +139,10 @@ def json_nested_deeply(directory: Path) -> Path:
 
 @hostile("nested too deeply")
 def json_of_4_mib_of_brackets(directory: Path) -> Path:
-    return layout_with_root(directory, b'{"a":' + b"[" * 499_000)
+    return layout_with_root(directory, b'{"a":' + b"[" * 299_000)
 
 
-@hostile("more than 500000 values")
+@hostile("more than 300000 values")
 def json_of_4_mib_of_empty_lists(directory: Path) -> Path:
     return layout_with_root(directory, b'{"a":[' + b"[]," * 1_390_000 + b"[]]}")
 
