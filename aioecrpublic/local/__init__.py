@@ -1,0 +1,8 @@
+"""An ECR Public of your own: the API, its store and its rules, in this process or as a command.
+
+It verifies signatures, part order and digests as the service does, so that what works here works there.
+"""
+
+from aioecrpublic.local.server import LocalECRPublic
+
+__all__ = ["LocalECRPublic"]

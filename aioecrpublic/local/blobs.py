@@ -1,0 +1,126 @@
+"""The bytes: layers by their digest, and uploads on their way to be layers. Everything here blocks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_SLICE = 1024 * 1024
+_DIGEST = re.compile(r"sha256:(?P<hex>[0-9a-f]{64})")
+_UPLOAD = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class BlobStore:
+    """Files below a directory; no name that comes from outside becomes a path unchecked.
+
+    Args:
+        directory: Where they are; made if it is not there.
+        durable: Whether what was written has to survive a power cut.
+    """
+
+    def __init__(self, directory: Path, *, durable: bool) -> None:
+        self._blobs = directory / "blobs" / "sha256"
+        self._uploads = directory / "uploads"
+        self._durable = durable
+        self._blobs.mkdir(parents=True, exist_ok=True)
+        self._uploads.mkdir(parents=True, exist_ok=True)
+
+    def begin(self, upload_id: str) -> None:
+        """Make an upload's empty file."""
+        self._upload(upload_id).touch(exist_ok=False)
+
+    def append(self, upload_id: str, offset: int, data: bytes) -> None:
+        """Write ``data`` at ``offset``, over whatever an interrupted attempt left behind it."""
+        with self._upload(upload_id).open("r+b") as file:
+            file.seek(offset)
+            file.write(data)
+            file.truncate()
+            self._sync(file)
+
+    def digest(self, upload_id: str) -> str:
+        """The digest of what an upload has received."""
+        digest = hashlib.sha256()
+        with self._upload(upload_id).open("rb") as file:
+            while data := file.read(_SLICE):
+                digest.update(data)
+        return f"sha256:{digest.hexdigest()}"
+
+    def keep(self, upload_id: str, digest: str) -> None:
+        """Make an upload the layer with ``digest``."""
+        target = self.path(digest)
+        target.parent.mkdir(exist_ok=True)
+        os.replace(self._upload(upload_id), target)  # noqa: PTH105 - atomic, and named so
+        if self._durable:
+            _sync_directory(target.parent)
+            _sync_directory(target.parent.parent)
+
+    def add(self, data: bytes) -> str:
+        """Store ``data`` at once; its digest."""
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        if not self.has(digest):
+            name = f"{digest[7:15]}-{digest[15:19]}-{digest[19:23]}-{digest[23:27]}-{digest[27:39]}"
+            self._upload(name).write_bytes(b"")
+            self.append(name, 0, data)
+            self.keep(name, digest)
+        return digest
+
+    def drop_upload(self, upload_id: str) -> None:
+        """Remove an upload's file."""
+        self._upload(upload_id).unlink(missing_ok=True)
+
+    def drop(self, digest: str) -> None:
+        """Remove a layer's file."""
+        self.path(digest).unlink(missing_ok=True)
+
+    def has(self, digest: str) -> bool:
+        """Whether the layer is there."""
+        return _DIGEST.fullmatch(digest) is not None and self.path(digest).exists()
+
+    def size(self, digest: str) -> int:
+        """Bytes of a layer."""
+        return self.path(digest).stat().st_size
+
+    def path(self, digest: str) -> Path:
+        """The file of a layer.
+
+        Raises:
+            ValueError: It is not a sha256 digest.
+        """
+        match = _DIGEST.fullmatch(digest)
+        if match is None:
+            raise ValueError(f"{digest!r} is not a sha256 digest")
+        return self._blobs / match["hex"][:2] / match["hex"]
+
+    def digests(self) -> Iterator[str]:
+        """The digests of all layers."""
+        for path in self._blobs.glob("*/*"):
+            yield f"sha256:{path.name}"
+
+    def uploads(self) -> Iterator[str]:
+        """The ids of all uploads that have a file."""
+        for path in self._uploads.iterdir():
+            yield path.name
+
+    def _upload(self, upload_id: str) -> Path:
+        if _UPLOAD.fullmatch(upload_id) is None:
+            raise ValueError(f"{upload_id!r} is not an upload id")
+        return self._uploads / upload_id
+
+    def _sync(self, file: BinaryIO) -> None:
+        if self._durable:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,158 @@
+"""Whether a request was signed by somebody who is known, lately, and as it arrived.
+
+botocore computes the signature that should be there, over the headers that the request itself lists.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import re
+from typing import TYPE_CHECKING, Final
+
+import attrs
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest, HTTPHeaders
+from botocore.credentials import Credentials as BotocoreCredentials
+
+from aioecrpublic._runtime.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aioecrpublic.local.accounts import Accounts, Identity
+
+_ALLOWED_SKEW: Final = dt.timedelta(minutes=5)
+_FORMAT: Final = "%Y%m%dT%H%M%SZ"
+_HEADER: Final = re.compile(
+    r"AWS4-HMAC-SHA256\s+Credential=(?P<key>[^/,\s]+)/(?P<day>\d{8})/(?P<region>[^/,\s]+)/(?P<service>[^/,\s]+)"
+    r"/aws4_request\s*,\s*SignedHeaders=(?P<headers>[^,\s]+)\s*,\s*Signature=(?P<signature>[0-9a-f]{64})\s*"
+)
+
+
+@attrs.frozen
+class Caller:
+    """Who made a request, and the region that it was signed for."""
+
+    identity: Identity
+    region: str
+
+
+class _Verifier(SigV4Auth):
+    """botocore's signer over exactly the headers that it is given."""
+
+    def headers_to_sign(self, request: AWSRequest) -> HTTPHeaders:
+        return request.headers
+
+
+class SignatureCheck:
+    """Verifies requests.
+
+    Args:
+        accounts: Who is known.
+        service: The signing name of the service.
+        clock: The time, in UTC.
+    """
+
+    def __init__(self, accounts: Accounts, service: str, clock: Callable[[], dt.datetime]) -> None:
+        self._accounts = accounts
+        self._service = service
+        self._clock = clock
+
+    def verify(self, path: str, headers: Mapping[str, str], body: bytes) -> Caller:
+        """Who signed the request.
+
+        Args:
+            path: The path of its URL.
+            headers: Its headers, by any case of their names.
+            body: Its body.
+
+        Raises:
+            ServiceError: It is not signed, or not as it should be; the code is the one that AWS answers.
+        """
+        authorization = headers.get("Authorization")
+        if not authorization:
+            raise ServiceError("Missing Authentication Token", code="MissingAuthenticationTokenException")
+        match = _HEADER.fullmatch(authorization)
+        if match is None:
+            raise ServiceError(
+                "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' parameters",
+                code="IncompleteSignatureException",
+            )
+        identity = self._identity(match["key"], headers)
+        stamp = self._check_time(headers, match["day"])
+        if match["service"] != self._service:
+            raise _refused(f"Credential should be scoped to correct service: '{self._service}'. ")
+        expected = _expected(match, stamp, path, headers, body, identity)
+        if not hmac.compare_digest(expected, match["signature"]):
+            raise _refused(
+                "The request signature we calculated does not match the signature you provided. Check your AWS "
+                "Secret Access Key and signing method. Consult the service documentation for details."
+            )
+        return Caller(identity, match["region"])
+
+    def _identity(self, key: str, headers: Mapping[str, str]) -> Identity:
+        identity = self._accounts.find(key)
+        given = headers.get("X-Amz-Security-Token", "")
+        if identity is None or not hmac.compare_digest(
+            given.encode(), (identity.credentials.session_token or "").encode()
+        ):
+            raise ServiceError(
+                "The security token included in the request is invalid.", code="UnrecognizedClientException"
+            )
+        return identity
+
+    def _check_time(self, headers: Mapping[str, str], day: str) -> str:
+        stamp = headers.get("X-Amz-Date", "")
+        try:
+            signed = dt.datetime.strptime(stamp, _FORMAT).replace(tzinfo=dt.UTC)
+        except ValueError:
+            raise ServiceError(
+                "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.",
+                code="IncompleteSignatureException",
+            ) from None
+        now = self._clock()
+        if signed < now - _ALLOWED_SKEW:
+            limit = (now - _ALLOWED_SKEW).strftime(_FORMAT)
+            raise _refused(
+                f"Signature expired: {stamp} is now earlier than {limit} ({now.strftime(_FORMAT)} - 5 min.)"
+            )
+        if signed > now + _ALLOWED_SKEW:
+            limit = (now + _ALLOWED_SKEW).strftime(_FORMAT)
+            raise _refused(
+                f"Signature not yet current: {stamp} is still later than {limit} "
+                f"({now.strftime(_FORMAT)} + 5 min.)"
+            )
+        if not stamp.startswith(day):
+            raise _refused("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date")
+        return stamp
+
+
+def _expected(
+    match: re.Match[str], stamp: str, path: str, headers: Mapping[str, str], body: bytes, identity: Identity
+) -> str:
+    """The signature that the request should have."""
+    request = AWSRequest(method="POST", url=f"http://unused{path}")
+    for name in match["headers"].split(";"):
+        request.headers[name] = headers.get(name, "")
+    if "host" not in request.headers:
+        raise _refused("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
+    payload_hash = hashlib.sha256(body).hexdigest()
+    declared = headers.get("X-Amz-Content-SHA256")
+    if declared is not None and not hmac.compare_digest(declared, payload_hash):
+        raise _refused("The provided 'x-amz-content-sha256' header does not match what was computed.")
+    secret = identity.credentials.secret_access_key
+    verifier = _Verifier(
+        BotocoreCredentials(identity.credentials.access_key_id, secret), match["service"], match["region"]
+    )
+    request.context["timestamp"] = stamp
+    canonical = verifier.canonical_request(request)
+    if declared is None:
+        # Without the header botocore hashes the request's own body, which is not held twice here.
+        canonical = f"{canonical.rpartition(chr(10))[0]}\n{payload_hash}"
+    return verifier.signature(verifier.string_to_sign(request, canonical), request)
+
+
+def _refused(message: str) -> ServiceError:
+    return ServiceError(message, code="InvalidSignatureException")

@@ -1,0 +1,181 @@
+"""What every operation of the registry works on."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import hmac
+import json
+import secrets
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from aioecrpublic._generated.errors import (
+    InvalidParameterException,
+    RegistryNotFoundException,
+    RepositoryNotFoundException,
+)
+from aioecrpublic.local.accounts import ALIAS, REGISTRY_HOST, REGISTRY_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from aioecrpublic.local.blobs import BlobStore
+    from aioecrpublic.local.database import Cursor, Database
+    from aioecrpublic.local.signature import Caller
+
+TOKEN_LIFETIME: Final = dt.timedelta(hours=12)
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """How the registry behaves where the service may change its mind.
+
+    Attributes:
+        part_size: Bytes of a part that InitiateLayerUpload asks for.
+        smallest_part: Bytes that every part but the last must have.
+        upload_lifetime: How long an upload may rest before it is forgotten.
+    """
+
+    part_size: int = 10 * 1024 * 1024
+    smallest_part: int = 5 * 1024 * 1024
+    upload_lifetime: dt.timedelta = dt.timedelta(hours=24)
+
+
+@attrs.frozen(kw_only=True)
+class State:
+    """The registry: where it keeps things, what time it is, how it behaves.
+
+    Attributes:
+        database: What is known.
+        blobs: The bytes.
+        settings: How it behaves.
+        clock: The time, in UTC.
+        token_key: What authorization tokens are sealed with.
+        base_url: Where the registry itself answers, for the URLs in its replies.
+    """
+
+    database: Database
+    blobs: BlobStore
+    settings: Settings
+    clock: Callable[[], dt.datetime]
+    token_key: bytes
+    base_url: Callable[[], str]
+
+    def now(self) -> float:
+        """The time as the database keeps it."""
+        return self.clock().timestamp()
+
+    def new_token(self, account: str) -> tuple[str, dt.datetime]:
+        """An authorization token, and when it expires."""
+        expires = (self.clock() + TOKEN_LIFETIME).replace(microsecond=0)
+        content = f"{account}.{int(expires.timestamp())}.{secrets.token_hex(8)}"
+        token = base64.urlsafe_b64encode(f"{content}.{self._seal(content)}".encode()).decode()
+        return token, expires
+
+    def account_of_token(self, token: str) -> str | None:
+        """The account of an authorization token that holds now, or ``None``."""
+        try:
+            content, _, seal = base64.urlsafe_b64decode(token.encode()).decode().rpartition(".")
+            account, expires, _ = content.split(".")
+        except ValueError:
+            return None
+        if not hmac.compare_digest(seal.encode(), self._seal(content).encode()):
+            return None
+        return account if int(expires) > self.now() else None
+
+    def _seal(self, content: str) -> str:
+        return hmac.digest(self.token_key, content.encode(), "sha256").hex()
+
+
+@attrs.frozen
+class Context:
+    """One call: the registry, who calls."""
+
+    state: State
+    caller: Caller
+
+    @property
+    def account(self) -> str:
+        """The caller's account."""
+        return self.caller.identity.account
+
+
+def check_registry(registry_id: str | None) -> None:
+    """Refuse a registry that is not this one.
+
+    Raises:
+        RegistryNotFoundException: It is another.
+    """
+    if registry_id not in {None, REGISTRY_ID, ALIAS}:
+        raise RegistryNotFoundException(f"The registry with name '{registry_id}' does not exist.")
+
+
+def find_repository(cursor: Cursor, name: str, registry_id: str | None = None) -> None:
+    """Refuse a repository that is not there.
+
+    Raises:
+        RepositoryNotFoundException: It is not.
+    """
+    here = registry_id in {None, REGISTRY_ID, ALIAS}
+    if not here or cursor.row("SELECT 1 FROM repository WHERE name = ?", name) is None:
+        raise RepositoryNotFoundException(
+            f"The repository with name '{name}' does not exist in the registry with id "
+            f"'{registry_id or REGISTRY_ID}'"
+        )
+
+
+def arn_of(name: str) -> str:
+    """The ARN of a repository."""
+    return f"arn:aws:ecr-public::{REGISTRY_ID}:repository/{name}"
+
+
+def uri_of(name: str) -> str:
+    """The URI of a repository."""
+    return f"{REGISTRY_HOST}/{ALIAS}/{name}"
+
+
+def moment(seconds: float) -> dt.datetime:
+    """A time as replies have it."""
+    return dt.datetime.fromtimestamp(round(seconds, 3), dt.UTC)
+
+
+def page(
+    keys: Sequence[str], *, operation: str, scope: str, token: str | None, limit: int | None
+) -> tuple[Sequence[str], str | None]:
+    """One page of sorted keys, and the token of the next.
+
+    Args:
+        keys: All of them, sorted.
+        operation: Which operation pages; a token of another is refused.
+        scope: What else the token belongs to, such as the repository.
+        token: Where to go on.
+        limit: Keys in a page; ``None`` is 100.
+
+    Raises:
+        InvalidParameterException: The token is not one of this operation and scope.
+    """
+    seal = hashlib.sha256(f"{operation}\0{scope}".encode()).hexdigest()[:16]
+    start = 0
+    if token is not None:
+        after = _read_token(token, seal)
+        start = sum(key <= after for key in keys)
+    end = start + (limit or 100)
+    following = None
+    if end < len(keys):
+        following = base64.urlsafe_b64encode(json.dumps([seal, keys[end - 1]]).encode()).decode()
+    return keys[start:end], following
+
+
+def _read_token(token: str, seal: str) -> str:
+    try:
+        found, after = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, TypeError):
+        found, after = None, None
+    if found != seal or not isinstance(after, str):
+        raise InvalidParameterException(
+            "Invalid parameter at 'nextToken' failed to satisfy constraint: 'must be a token of this request'"
+        )
+    return after
