@@ -10,7 +10,7 @@ from enum import StrEnum
 import attrs
 
 from aioecrpublic._runtime.redact import show_blob, show_secret
-from aioecrpublic._runtime.shapes import BlobInput, Request, Response
+from aioecrpublic._runtime.shapes import BlobInput, Model, Request, Response
 
 __all__ = [
     "AuthorizationData",
@@ -116,8 +116,8 @@ class RegistryAliasStatus(StrEnum):
     REJECTED = "REJECTED"
 
 
-@attrs.define(kw_only=True)
-class AuthorizationData:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class AuthorizationData(Model):
     """An authorization token data object that corresponds to a public registry.
 
     Attributes:
@@ -132,8 +132,8 @@ class AuthorizationData:
     expires_at: dt.datetime | None = None
 
 
-@attrs.define(kw_only=True)
-class Layer:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class Layer(Model):
     """An object that represents an Amazon ECR image layer.
 
     Attributes:
@@ -150,8 +150,8 @@ class Layer:
     media_type: str | None = None
 
 
-@attrs.define(kw_only=True)
-class LayerFailure:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class LayerFailure(Model):
     """An object that represents an Amazon ECR image layer failure.
 
     Attributes:
@@ -165,7 +165,7 @@ class LayerFailure:
     failure_reason: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class BatchCheckLayerAvailabilityResponse(Response):
     """What ``batch_check_layer_availability`` answers.
 
@@ -178,7 +178,7 @@ class BatchCheckLayerAvailabilityResponse(Response):
     failures: list[LayerFailure] = attrs.field(factory=list)
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class BatchCheckLayerAvailabilityRequest(Request[BatchCheckLayerAvailabilityResponse]):
     """What ``batch_check_layer_availability`` is asked.
 
@@ -195,8 +195,8 @@ class BatchCheckLayerAvailabilityRequest(Request[BatchCheckLayerAvailabilityResp
     registry_id: str | None = None
 
 
-@attrs.define(kw_only=True)
-class ImageIdentifier:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class ImageIdentifier(Model):
     """An object with identifying information for an Amazon ECR image.
 
     Attributes:
@@ -208,8 +208,8 @@ class ImageIdentifier:
     image_tag: str | None = None
 
 
-@attrs.define(kw_only=True)
-class ImageFailure:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class ImageFailure(Model):
     """An object that represents an Amazon ECR image failure.
 
     Attributes:
@@ -223,7 +223,7 @@ class ImageFailure:
     failure_reason: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class BatchDeleteImageResponse(Response):
     """What ``batch_delete_image`` answers.
 
@@ -236,7 +236,7 @@ class BatchDeleteImageResponse(Response):
     failures: list[ImageFailure] = attrs.field(factory=list)
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class BatchDeleteImageRequest(Request[BatchDeleteImageResponse]):
     """What ``batch_delete_image`` is asked.
 
@@ -254,7 +254,7 @@ class BatchDeleteImageRequest(Request[BatchDeleteImageResponse]):
     registry_id: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class CompleteLayerUploadResponse(Response):
     """What ``complete_layer_upload`` answers.
 
@@ -271,7 +271,7 @@ class CompleteLayerUploadResponse(Response):
     layer_digest: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class CompleteLayerUploadRequest(Request[CompleteLayerUploadResponse]):
     """What ``complete_layer_upload`` is asked.
 
@@ -291,8 +291,8 @@ class CompleteLayerUploadRequest(Request[CompleteLayerUploadResponse]):
     registry_id: str | None = None
 
 
-@attrs.define(kw_only=True)
-class RepositoryCatalogDataInput:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class RepositoryCatalogDataInput(Model):
     """An object that contains the catalog data for a repository. This data is publicly visible in the
     Amazon ECR Public Gallery.
 
@@ -336,8 +336,8 @@ class RepositoryCatalogDataInput:
     usage_text: str | None = None
 
 
-@attrs.define(kw_only=True)
-class Tag:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class Tag(Model):
     """The metadata that you apply to a resource to help you categorize and organize them. Each tag
     consists of a key and an optional value. You define both. Tag keys can have a maximum character
     length of 128 characters, and tag values can have a maximum length of 256 characters.
@@ -353,8 +353,8 @@ class Tag:
     value: str | None = None
 
 
-@attrs.define(kw_only=True)
-class Repository:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class Repository(Model):
     """An object representing a repository.
 
     Attributes:
@@ -377,8 +377,8 @@ class Repository:
     created_at: dt.datetime | None = None
 
 
-@attrs.define(kw_only=True)
-class RepositoryCatalogData:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class RepositoryCatalogData(Model):
     """The catalog data for a repository. This data is publicly visible in the Amazon ECR Public Gallery.
 
     Attributes:
@@ -406,7 +406,7 @@ class RepositoryCatalogData:
     marketplace_certified: bool | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class CreateRepositoryResponse(Response):
     """What ``create_repository`` answers.
 
@@ -419,7 +419,7 @@ class CreateRepositoryResponse(Response):
     catalog_data: RepositoryCatalogData | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class CreateRepositoryRequest(Request[CreateRepositoryResponse]):
     """What ``create_repository`` is asked.
 
@@ -440,7 +440,7 @@ class CreateRepositoryRequest(Request[CreateRepositoryResponse]):
     tags: Sequence[Tag] | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class DeleteRepositoryPolicyResponse(Response):
     """What ``delete_repository_policy`` answers.
 
@@ -455,7 +455,7 @@ class DeleteRepositoryPolicyResponse(Response):
     policy_text: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class DeleteRepositoryPolicyRequest(Request[DeleteRepositoryPolicyResponse]):
     """What ``delete_repository_policy`` is asked.
 
@@ -470,7 +470,7 @@ class DeleteRepositoryPolicyRequest(Request[DeleteRepositoryPolicyResponse]):
     registry_id: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class DeleteRepositoryResponse(Response):
     """What ``delete_repository`` answers.
 
@@ -481,7 +481,7 @@ class DeleteRepositoryResponse(Response):
     repository: Repository | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class DeleteRepositoryRequest(Request[DeleteRepositoryResponse]):
     """What ``delete_repository`` is asked.
 
@@ -499,8 +499,8 @@ class DeleteRepositoryRequest(Request[DeleteRepositoryResponse]):
     force: bool | None = None
 
 
-@attrs.define(kw_only=True)
-class ReferencedImageDetail:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class ReferencedImageDetail(Model):
     """An object that describes the image tag details that are returned by a DescribeImageTags action.
 
     Attributes:
@@ -524,8 +524,8 @@ class ReferencedImageDetail:
     artifact_media_type: str | None = None
 
 
-@attrs.define(kw_only=True)
-class ImageTagDetail:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class ImageTagDetail(Model):
     """An object that represents the image tag details for an image.
 
     Attributes:
@@ -539,7 +539,7 @@ class ImageTagDetail:
     image_detail: ReferencedImageDetail | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class DescribeImageTagsResponse(Response):
     """What ``describe_image_tags`` answers.
 
@@ -555,7 +555,7 @@ class DescribeImageTagsResponse(Response):
     next_token: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class DescribeImageTagsRequest(Request[DescribeImageTagsResponse]):
     """What ``describe_image_tags`` is asked.
 
@@ -585,8 +585,8 @@ class DescribeImageTagsRequest(Request[DescribeImageTagsResponse]):
     max_results: int | None = None
 
 
-@attrs.define(kw_only=True)
-class ImageDetail:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class ImageDetail(Model):
     """An object that describes an image that's returned by a DescribeImages operation.
 
     Attributes:
@@ -617,7 +617,7 @@ class ImageDetail:
     artifact_media_type: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class DescribeImagesResponse(Response):
     """What ``describe_images`` answers.
 
@@ -633,7 +633,7 @@ class DescribeImagesResponse(Response):
     next_token: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class DescribeImagesRequest(Request[DescribeImagesResponse]):
     """What ``describe_images`` is asked.
 
@@ -665,8 +665,8 @@ class DescribeImagesRequest(Request[DescribeImagesResponse]):
     max_results: int | None = None
 
 
-@attrs.define(kw_only=True)
-class RegistryAlias:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class RegistryAlias(Model):
     """An object representing the aliases for a public registry. A public registry is given an alias when
     it's created. However, a custom alias can be set using the Amazon ECR console. For more information,
     see Registries (https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html) in the
@@ -690,8 +690,8 @@ class RegistryAlias:
     default_registry_alias: bool
 
 
-@attrs.define(kw_only=True)
-class Registry:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class Registry(Model):
     """The details of a public registry.
 
     Attributes:
@@ -712,7 +712,7 @@ class Registry:
     aliases: list[RegistryAlias] = attrs.field(factory=list)
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class DescribeRegistriesResponse(Response):
     """What ``describe_registries`` answers.
 
@@ -728,7 +728,7 @@ class DescribeRegistriesResponse(Response):
     next_token: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class DescribeRegistriesRequest(Request[DescribeRegistriesResponse]):
     """What ``describe_registries`` is asked.
 
@@ -752,7 +752,7 @@ class DescribeRegistriesRequest(Request[DescribeRegistriesResponse]):
     max_results: int | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class DescribeRepositoriesResponse(Response):
     """What ``describe_repositories`` answers.
 
@@ -768,7 +768,7 @@ class DescribeRepositoriesResponse(Response):
     next_token: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class DescribeRepositoriesRequest(Request[DescribeRepositoriesResponse]):
     """What ``describe_repositories`` is asked.
 
@@ -801,7 +801,7 @@ class DescribeRepositoriesRequest(Request[DescribeRepositoriesResponse]):
     max_results: int | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class GetAuthorizationTokenResponse(Response):
     """What ``get_authorization_token`` answers.
 
@@ -812,13 +812,13 @@ class GetAuthorizationTokenResponse(Response):
     authorization_data: AuthorizationData | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class GetAuthorizationTokenRequest(Request[GetAuthorizationTokenResponse]):
     """What ``get_authorization_token`` is asked."""
 
 
-@attrs.define(kw_only=True)
-class RegistryCatalogData:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class RegistryCatalogData(Model):
     """The metadata for a public registry.
 
     Attributes:
@@ -830,7 +830,7 @@ class RegistryCatalogData:
     display_name: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class GetRegistryCatalogDataResponse(Response):
     """What ``get_registry_catalog_data`` answers.
 
@@ -841,12 +841,12 @@ class GetRegistryCatalogDataResponse(Response):
     registry_catalog_data: RegistryCatalogData
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class GetRegistryCatalogDataRequest(Request[GetRegistryCatalogDataResponse]):
     """What ``get_registry_catalog_data`` is asked."""
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class GetRepositoryCatalogDataResponse(Response):
     """What ``get_repository_catalog_data`` answers.
 
@@ -857,7 +857,7 @@ class GetRepositoryCatalogDataResponse(Response):
     catalog_data: RepositoryCatalogData | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class GetRepositoryCatalogDataRequest(Request[GetRepositoryCatalogDataResponse]):
     """What ``get_repository_catalog_data`` is asked.
 
@@ -872,7 +872,7 @@ class GetRepositoryCatalogDataRequest(Request[GetRepositoryCatalogDataResponse])
     registry_id: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class GetRepositoryPolicyResponse(Response):
     """What ``get_repository_policy`` answers.
 
@@ -888,7 +888,7 @@ class GetRepositoryPolicyResponse(Response):
     policy_text: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class GetRepositoryPolicyRequest(Request[GetRepositoryPolicyResponse]):
     """What ``get_repository_policy`` is asked.
 
@@ -903,8 +903,8 @@ class GetRepositoryPolicyRequest(Request[GetRepositoryPolicyResponse]):
     registry_id: str | None = None
 
 
-@attrs.define(kw_only=True)
-class Image:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class Image(Model):
     """An object that represents an Amazon ECR image.
 
     Attributes:
@@ -922,7 +922,7 @@ class Image:
     image_manifest_media_type: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class InitiateLayerUploadResponse(Response):
     """What ``initiate_layer_upload`` answers.
 
@@ -936,7 +936,7 @@ class InitiateLayerUploadResponse(Response):
     part_size: int | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class InitiateLayerUploadRequest(Request[InitiateLayerUploadResponse]):
     """What ``initiate_layer_upload`` is asked.
 
@@ -951,7 +951,7 @@ class InitiateLayerUploadRequest(Request[InitiateLayerUploadResponse]):
     registry_id: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class ListTagsForResourceResponse(Response):
     """What ``list_tags_for_resource`` answers.
 
@@ -962,7 +962,7 @@ class ListTagsForResourceResponse(Response):
     tags: list[Tag] = attrs.field(factory=list)
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class ListTagsForResourceRequest(Request[ListTagsForResourceResponse]):
     """What ``list_tags_for_resource`` is asked.
 
@@ -974,7 +974,7 @@ class ListTagsForResourceRequest(Request[ListTagsForResourceResponse]):
     resource_arn: str
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class PutImageResponse(Response):
     """What ``put_image`` answers.
 
@@ -985,7 +985,7 @@ class PutImageResponse(Response):
     image: Image | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class PutImageRequest(Request[PutImageResponse]):
     """What ``put_image`` is asked.
 
@@ -1010,7 +1010,7 @@ class PutImageRequest(Request[PutImageResponse]):
     image_digest: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class PutRegistryCatalogDataResponse(Response):
     """What ``put_registry_catalog_data`` answers.
 
@@ -1021,7 +1021,7 @@ class PutRegistryCatalogDataResponse(Response):
     registry_catalog_data: RegistryCatalogData
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class PutRegistryCatalogDataRequest(Request[PutRegistryCatalogDataResponse]):
     """What ``put_registry_catalog_data`` is asked.
 
@@ -1035,7 +1035,7 @@ class PutRegistryCatalogDataRequest(Request[PutRegistryCatalogDataResponse]):
     display_name: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class PutRepositoryCatalogDataResponse(Response):
     """What ``put_repository_catalog_data`` answers.
 
@@ -1046,7 +1046,7 @@ class PutRepositoryCatalogDataResponse(Response):
     catalog_data: RepositoryCatalogData | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class PutRepositoryCatalogDataRequest(Request[PutRepositoryCatalogDataResponse]):
     """What ``put_repository_catalog_data`` is asked.
 
@@ -1063,7 +1063,7 @@ class PutRepositoryCatalogDataRequest(Request[PutRepositoryCatalogDataResponse])
     registry_id: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class SetRepositoryPolicyResponse(Response):
     """What ``set_repository_policy`` answers.
 
@@ -1078,7 +1078,7 @@ class SetRepositoryPolicyResponse(Response):
     policy_text: str | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class SetRepositoryPolicyRequest(Request[SetRepositoryPolicyResponse]):
     """What ``set_repository_policy`` is asked.
 
@@ -1101,12 +1101,12 @@ class SetRepositoryPolicyRequest(Request[SetRepositoryPolicyResponse]):
     force: bool | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class TagResourceResponse(Response):
     """What ``tag_resource`` answers."""
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class TagResourceRequest(Request[TagResourceResponse]):
     """What ``tag_resource`` is asked.
 
@@ -1122,12 +1122,12 @@ class TagResourceRequest(Request[TagResourceResponse]):
     tags: Sequence[Tag]
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class UntagResourceResponse(Response):
     """What ``untag_resource`` answers."""
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class UntagResourceRequest(Request[UntagResourceResponse]):
     """What ``untag_resource`` is asked.
 
@@ -1141,7 +1141,7 @@ class UntagResourceRequest(Request[UntagResourceResponse]):
     tag_keys: Sequence[str]
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class UploadLayerPartResponse(Response):
     """What ``upload_layer_part`` answers.
 
@@ -1158,7 +1158,7 @@ class UploadLayerPartResponse(Response):
     last_byte_received: int | None = None
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class UploadLayerPartRequest(Request[UploadLayerPartResponse]):
     """What ``upload_layer_part`` is asked.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import attrs
 
@@ -33,6 +33,38 @@ BytesLike: TypeAlias = bytes | bytearray | memoryview
 BlobInput: TypeAlias = BytesLike | BlobReader
 
 
+class Model:
+    """The root of the generated structures: equal if their members are, and shown by their members.
+
+    attrs could write both methods for each class; compiling them was most of the time that an import took.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return all(
+            getattr(self, field.name) == getattr(other, field.name) for field in _fields(self) if field.eq
+        )
+
+    # They can be changed, so they have no hash.
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{field.name}={(field.repr if callable(field.repr) else repr)(getattr(self, field.name))}"
+            for field in _fields(self)
+            if field.repr
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _fields(model: Model) -> tuple[attrs.Attribute[Any], ...]:
+    fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(cast("type[attrs.AttrsInstance]", type(model)))
+    return fields
+
+
 @attrs.frozen(kw_only=True)
 class ResponseMetadata:
     """How a call went, beside what it returned.
@@ -53,8 +85,8 @@ class ResponseMetadata:
 _NO_METADATA = ResponseMetadata()
 
 
-@attrs.define(kw_only=True)
-class Response:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class Response(Model):
     """The root of every operation's response.
 
     Attributes:
@@ -68,7 +100,7 @@ ResponseT = TypeVar("ResponseT", bound=Response)
 ResponseT_co = TypeVar("ResponseT_co", bound=Response, covariant=True)
 
 
-class Request(Generic[ResponseT_co]):
+class Request(Model, Generic[ResponseT_co]):
     """The root of every operation's request; its argument is the response that the operation returns."""
 
     __slots__ = ()
@@ -77,7 +109,7 @@ class Request(Generic[ResponseT_co]):
 RequestT = TypeVar("RequestT", bound="Request[Any]")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class String:
     """A string; lengths in characters, ``pattern`` matches the whole of it."""
 
@@ -87,7 +119,7 @@ class String:
     enum: type[str] | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Number:
     """An integer or, with ``integer=False``, a floating-point number."""
 
@@ -96,17 +128,17 @@ class Number:
     integer: bool = True
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Boolean:
     """True or false."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Timestamp:
     """A point in time: epoch seconds with a fraction on the wire, a timezone-aware ``datetime`` here."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Blob:
     """Bytes, base64 on the wire; lengths in bytes, before base64."""
 
@@ -114,7 +146,7 @@ class Blob:
     max: int | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class ListOf:
     """A list of the shape named ``element``."""
 
@@ -123,7 +155,7 @@ class ListOf:
     max: int | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class MapOf:
     """A map from strings to the shape named ``value``."""
 
@@ -133,7 +165,7 @@ class MapOf:
     max: int | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Member:
     """One member of a structure: our name, the wire's name, the name of its shape."""
 
@@ -143,7 +175,7 @@ class Member:
     required: bool = False
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Structure:
     """A class of ours and its members."""
 
@@ -154,7 +186,7 @@ class Structure:
 Shape: TypeAlias = String | Number | Boolean | Timestamp | Blob | ListOf | MapOf | Structure
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Pagination:
     """How an operation pages, in our member names; ``result`` is the list that the items come from."""
 

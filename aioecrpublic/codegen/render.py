@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 100
 _LINE = 110
-_HELPERS = frozenset({"Sequence", "Mapping", "StrEnum", "BlobInput", "Request", "Response"})
+_HELPERS = frozenset({"Sequence", "Mapping", "StrEnum", "BlobInput", "Model", "Request", "Response"})
 
 
 @attrs.frozen(kw_only=True)
@@ -117,7 +117,8 @@ class _Renderer:
                 [
                     *_from("aioecrpublic._runtime.redact", _named(body, "show_blob", "show_secret")),
                     *_from(
-                        "aioecrpublic._runtime.shapes", [*_named(body, "BlobInput"), "Request", "Response"]
+                        "aioecrpublic._runtime.shapes",
+                        [*_named(body, "BlobInput"), "Model", "Request", "Response"],
                     ),
                 ],
             ),
@@ -269,7 +270,7 @@ class _Renderer:
 
     def _structure(self, shape: ShapeModel, quoted: frozenset[str]) -> _Structure:
         annotator = Annotator(self.model, self.sent, quoted=quoted)
-        bases = ""
+        bases = "(Model)"
         if shape.name in self.requests:
             operation = self.requests[shape.name]
             bases = f"(Request[{operation.output}])"

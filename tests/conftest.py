@@ -1,0 +1,29 @@
+"""What every test starts from: no AWS configuration, no proxies, hypothesis without deadlines."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+hypothesis.settings.register_profile("aioecrpublic", deadline=None, max_examples=15, derandomize=True)
+hypothesis.settings.load_profile("aioecrpublic")
+
+
+@pytest.fixture(scope="session", autouse=True)  # ruff: ignore[pytest-fixture-autouse] - all start so
+def no_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Take away what the machine has configured; a test sets what it wants to be there."""
+    nowhere = tmp_path_factory.mktemp("no-aws")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("AWS_") or name.lower().endswith("_proxy") or name.endswith("_CA_BUNDLE"):
+                patch.delenv(name)
+        patch.setenv("AWS_CONFIG_FILE", str(nowhere / "config"))
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere / "credentials"))
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
