@@ -5,6 +5,9 @@
 structures in them are in ``aioecrpublic.types``, errors in ``aioecrpublic.errors``.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from aioecrpublic._base import ECRPublicError
 from aioecrpublic._runtime.credentials import Credentials
 from aioecrpublic._runtime.errors import (
@@ -19,24 +22,26 @@ from aioecrpublic._runtime.errors import (
 from aioecrpublic._runtime.hooks import Hook
 from aioecrpublic._version import __version__
 from aioecrpublic.client import ECRPublicClient
-from aioecrpublic.images import (
-    DockerArchive,
-    ImageError,
-    ImageSource,
-    OCIArchive,
-    OCILayout,
-    open_image,
-)
-from aioecrpublic.push import (
-    ImageJob,
-    LayerResult,
-    PushError,
-    PushEvent,
-    PushResult,
-    push_image,
-    push_images,
-    upload_layer,
-)
+
+if TYPE_CHECKING:
+    from aioecrpublic.images import (
+        DockerArchive,
+        ImageError,
+        ImageSource,
+        OCIArchive,
+        OCILayout,
+        open_image,
+    )
+    from aioecrpublic.push import (
+        ImageJob,
+        LayerResult,
+        PushError,
+        PushEvent,
+        PushResult,
+        push_image,
+        push_images,
+        upload_layer,
+    )
 
 __all__ = [
     "ClientStateError",
@@ -66,3 +71,33 @@ __all__ = [
     "push_images",
     "upload_layer",
 ]
+
+# Those who only call the service do not pay for reading and pushing images: these are loaded when first used.
+_LAZY = dict.fromkeys(
+    ("DockerArchive", "ImageError", "ImageSource", "OCIArchive", "OCILayout", "open_image"), "images"
+) | dict.fromkeys(
+    (
+        "ImageJob",
+        "LayerResult",
+        "PushError",
+        "PushEvent",
+        "PushResult",
+        "push_image",
+        "push_images",
+        "upload_layer",
+    ),
+    "push",
+)
+
+
+def __getattr__(name: str) -> object:
+    part = _LAZY.get(name)
+    if part is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{part}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

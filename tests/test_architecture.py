@@ -20,6 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "client": {"_generated", "_runtime"},
     "errors": {"_generated", "_runtime", "images", "push"},
     "types": {"_generated", "_runtime"},
+    "hooks": {"_runtime"},
     "push": {"client", "_generated", "_runtime", "images"},
     "local": {"client", "_generated", "_runtime"},
     "manage": {"client", "_generated", "_runtime"},

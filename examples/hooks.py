@@ -1,0 +1,51 @@
+"""Count calls, retries and time by operation with a hook; runs against a local ECR Public."""
+
+import asyncio
+from collections import Counter
+
+from aioecrpublic import ECRPublicClient
+from aioecrpublic.errors import RepositoryNotFoundException
+from aioecrpublic.hooks import ErrorEvent, ResponseEvent, RetryEvent
+from aioecrpublic.local import LocalECRPublic
+
+
+class Metrics:
+    """A hook: any of the four methods may be there."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.seconds: Counter[str] = Counter()
+        self.retries: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+
+    async def after_response(self, event: ResponseEvent) -> None:
+        self.calls[event.operation] += 1
+        self.seconds[event.operation] += int(event.elapsed * 1e6)
+
+    async def on_retry(self, event: RetryEvent) -> None:
+        self.retries[event.operation] += 1
+
+    async def on_error(self, event: ErrorEvent) -> None:
+        self.errors[f"{event.operation}: {type(event.error).__name__}"] += 1
+
+
+async def main() -> None:
+    metrics = Metrics()
+    async with (
+        LocalECRPublic() as server,
+        ECRPublicClient(
+            endpoint_url=server.endpoint_url, credentials=server.credentials, hooks=[metrics]
+        ) as client,
+    ):
+        for name in ("team/one", "team/two"):
+            await client.create_repository(repository_name=name)
+        names = [repository.repository_name async for repository in client.paginate_describe_repositories()]
+        try:
+            await client.describe_images(repository_name="team/three")
+        except RepositoryNotFoundException as error:
+            print(error.message)
+    print(names, dict(metrics.calls), dict(metrics.errors))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,137 @@
+"""The commands as a user types them, in processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aioecrpublic import ECRPublicClient
+from aioecrpublic.local import LocalECRPublic
+from tests.support.oci import write_image, write_index
+from tests.support.processes import environment, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMAND = ("-m", "aioecrpublic")
+
+
+async def test_push_reports_as_lines_and_as_json(tmp_path: Path) -> None:
+    image = write_index(tmp_path / "image")
+    async with LocalECRPublic() as server:
+        finished = await run(
+            *COMMAND, "push", "oci:image:1.0", "team/app:2.0", "--tag", "latest", "--create", "--json",
+            cwd=tmp_path, env=environment(tmp_path, server),
+        )  # fmt: skip
+        assert finished.status == 0, finished.errors
+        result = json.loads(finished.output)
+        assert result["digest"] == image.digest
+        assert result["tags"] == ["2.0", "latest"]
+        assert result["layers_skipped"] == 0
+        assert f"manifest {image.digest[:19]}: put as latest" in finished.errors
+        async with ECRPublicClient(
+            endpoint_url=server.endpoint_url, credentials=server.credentials
+        ) as client:
+            found = await client.wait_until_image_exists(repository_name="team/app", image_tag="latest")
+            assert found.image_digest == image.digest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["oci:nowhere", "team/app"], "nowhere"),
+        (["oci:image:1.0", "team/app:"], "is not REPOSITORY or REPOSITORY:TAG"),
+        (["oci:image:1.0", "Team/App"], "repository_name 'Team/App' does not match"),
+        (["oci:image:1.0", "team/missing"], "The repository with name 'team/missing' does not exist"),
+        (["oci:image:9.9", "team/app"], "9.9"),
+    ],
+)
+async def test_what_goes_wrong_is_one_line(arguments: list[str], says: str, tmp_path: Path) -> None:
+    write_image(tmp_path / "image")
+    async with LocalECRPublic() as server:
+        finished = await run(*COMMAND, "push", *arguments, cwd=tmp_path, env=environment(tmp_path, server))
+    assert finished.status == 1
+    assert not finished.output
+    last = finished.errors.splitlines()[-1]
+    assert last.startswith("aioecrpublic: ")
+    assert says in last
+    assert "Traceback" not in finished.errors
+
+
+async def test_usage_errors_have_a_status_of_their_own(tmp_path: Path) -> None:
+    finished = await run(*COMMAND, "push", cwd=tmp_path, env=environment(tmp_path))
+    assert finished.status == 2
+    assert "Missing argument" in finished.errors
+
+
+@pytest.mark.parametrize("command", ["", "push", "local", "demo"])
+async def test_every_command_has_help(command: str, tmp_path: Path) -> None:
+    finished = await run(*COMMAND, *command.split(), "--help", cwd=tmp_path, env=environment(tmp_path))
+    assert finished.status == 0
+    assert "Usage: aioecrpublic" in finished.output
+
+
+async def test_demo_pushes_describes_and_skips(tmp_path: Path) -> None:
+    image = write_index(tmp_path / "image", layer_size=200_000)
+    finished = await run(*COMMAND, "demo", "--image", "oci:image", cwd=tmp_path, env=environment(tmp_path))
+    assert finished.status == 0, finished.errors
+    assert image.digest[7:15] in finished.output
+    layers = len(image.layers) + len(image.configs)
+    assert f"{layers} layers uploaded" in finished.output
+    assert f"All {layers} layers were skipped, 0 bytes sent." in finished.output
+
+
+async def test_local_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    write_image(tmp_path / "image")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *COMMAND, "local", "--data-dir", "data",
+        cwd=tmp_path, env=environment(tmp_path), stdout=PIPE, stderr=PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    exports: dict[str, str] = {}
+    async with asyncio.timeout(20):
+        while "AWS_SECRET_ACCESS_KEY" not in exports:
+            match = re.fullmatch(rb"export (\w+)=(\S+)\n", await process.stdout.readline())
+            assert match is not None
+            exports[match[1].decode()] = match[2].decode()
+    finished = await run(
+        *COMMAND, "push", "oci:image:1.0", "team/app:1.0", "--create",
+        cwd=tmp_path, env=environment(tmp_path) | exports,
+    )  # fmt: skip
+    assert finished.status == 0, finished.errors
+    process.send_signal(signal.SIGINT)
+    _, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    assert (tmp_path / "data" / "registry.sqlite").exists()
+
+
+async def test_an_interrupted_push_says_how_to_go_on(tmp_path: Path) -> None:
+    write_image(tmp_path / "image", layers=1, layer_size=64 * 1024 * 1024)
+    async with LocalECRPublic() as server:
+        async with ECRPublicClient(
+            endpoint_url=server.endpoint_url, credentials=server.credentials
+        ) as client:
+            await client.create_repository(repository_name="team/app")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *COMMAND, "push", "oci:image:1.0", "team/app:1.0", "--journal", "journal",
+            cwd=tmp_path, env=environment(tmp_path, server), stderr=PIPE,
+        )  # fmt: skip
+        assert process.stderr is not None
+        await process.stderr.readline()
+        os.kill(process.pid, signal.SIGINT)
+        errors = (await process.communicate())[1].decode()
+        assert process.returncode == 130
+        assert errors.splitlines()[-1].startswith("aioecrpublic: interrupted: run the same command again")
+        finished = await run(
+            *COMMAND, "push", "oci:image:1.0", "team/app:1.0", "--journal", "journal",
+            cwd=tmp_path, env=environment(tmp_path, server),
+        )  # fmt: skip
+    assert finished.status == 0, finished.errors
