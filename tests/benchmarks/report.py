@@ -1,0 +1,108 @@
+"""Samples as a table for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from tests.benchmarks.contestants import OURS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tests.benchmarks.samples import Sample
+
+_PACKAGES = (
+    "aioecrpublic", "aiohttp", "pybase64", "uvloop", "boto3", "botocore", "aiobotocore", "capo-ecr-public",
+)  # fmt: skip
+_HEADINGS = (
+    "wall s", "± s", "MB/s", "CPU s", "MiB", "anon MiB", "stall ms", "threads", "sink CPU s",
+    "wall /ours", "CPU /ours",
+)  # fmt: skip
+
+
+def summary(samples: Sequence[Sample]) -> dict[str, Any]:
+    """Each measure's median, least and most."""
+    names = [field.name for field in attrs.fields(type(samples[0]))]
+    measures: dict[str, Any] = {"samples": len(samples)}
+    for name in names:
+        values = [value for sample in samples if (value := getattr(sample, name)) is not None]
+        if values:
+            measures[name] = {"median": median(values), "min": min(values), "max": max(values)}
+    return measures
+
+
+def table(case: str, results: Mapping[str, Sequence[Sample]]) -> str:
+    """The case's table; medians, and half the distance from the fastest to the slowest."""
+    summaries = {name: summary(samples) for name, samples in results.items() if samples}
+    ours = summaries.get(OURS)
+    rows = [(name, *_cells(measures, ours)) for name, measures in summaries.items()]
+    header = (case, *_HEADINGS)
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (header, *rows)
+    ]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def _cells(measures: Mapping[str, Any], ours: Mapping[str, Any] | None) -> tuple[str, ...]:
+    wall = measures["wall"]
+    return (
+        f"{wall['median']:.3f}",
+        f"{(wall['max'] - wall['min']) / 2:.3f}",
+        f"{measures['rate']['median']:.0f}",
+        f"{measures['cpu']['median']:.2f}",
+        f"{measures['peak_mib']['median']:.1f}",
+        f"{measures['anonymous_mib']['median']:.1f}",
+        f"{measures['stall_ms']['median']:.1f}" if "stall_ms" in measures else "",
+        f"{measures['threads']['median']:.0f}",
+        f"{measures['sink_cpu']['median']:.2f}",
+        _ratio(measures, ours, "wall"),
+        _ratio(measures, ours, "cpu"),
+    )
+
+
+def _ratio(measures: Mapping[str, Any], ours: Mapping[str, Any] | None, name: str) -> str:
+    if ours is None or not ours[name]["median"]:
+        return ""
+    return f"{measures[name]['median'] / ours[name]['median']:.2f}"
+
+
+def document(results: Mapping[str, Mapping[str, Sequence[Sample]]]) -> dict[str, Any]:
+    """Everything, with what it was measured on."""
+    return {
+        "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "command": ["python", "-m", "tests.benchmarks", *sys.argv[1:]],
+        "machine": {
+            "cpus": os.cpu_count(),
+            "system": platform.platform(),
+            "python": platform.python_version(),
+            "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        },
+        "cases": {
+            case: {
+                name: {"summary": summary(samples), "samples": [attrs.asdict(sample) for sample in samples]}
+                for name, samples in by_name.items()
+                if samples
+            }
+            for case, by_name in results.items()
+        },
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
