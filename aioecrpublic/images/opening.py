@@ -12,13 +12,14 @@ from aioecrpublic.images.archive import ArchiveFiles, OCIArchive
 from aioecrpublic.images.docker_archive import DockerArchive, DockerFiles
 from aioecrpublic.images.errors import ImageError, shown
 from aioecrpublic.images.layout import LayoutSource, OCILayout
+from aioecrpublic.images.registry import RegistryImage
 from aioecrpublic.images.source import ImageSource, SourceLifecycle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aioecrpublic.images.descriptor import Descriptor
-    from aioecrpublic.images.source import Blob
+from aioecrpublic.images.source import Blob
 
 _FORMS = "oci:DIR[:REFERENCE], oci-archive:FILE[:REFERENCE], docker-archive:FILE[:REFERENCE] or a path"
 _SOURCES: dict[str, Callable[[str, str | None], ImageSource]] = {
@@ -27,17 +28,19 @@ _SOURCES: dict[str, Callable[[str, str | None], ImageSource]] = {
     "docker-archive": DockerArchive,
 }
 # What other tools understand and this package does not, lest it be taken for the name of a file.
-_FOREIGN = frozenset({"containers-storage", "dir", "docker-daemon", "http", "https", "ostree", "sif"})
+_FOREIGN = frozenset(
+    {"containers-storage", "dir", "docker", "docker-daemon", "http", "https", "ostree", "sif"}
+)
 
 
 def open_image(source: str | os.PathLike[str] | ImageSource) -> ImageSource:
     """Return the image source that a string or path means; nothing is read yet.
 
     Args:
-        source: `oci:DIR[:REFERENCE]`, `oci-archive:FILE[:REFERENCE]`, `docker-archive:FILE[:REFERENCE]`, or a
-            path, with or without `:REFERENCE`, whose kind is detected when it is opened. As in skopeo, the
-            path in the other forms ends at the first colon; the classes take any path. A source is returned
-            as it is.
+        source: `oci:DIR[:REFERENCE]`, `oci-archive:FILE[:REFERENCE]`, `docker-archive:FILE[:REFERENCE]`,
+            `docker://HOST/REPOSITORY:TAG` or `…@DIGEST`; or a path, with or without `:REFERENCE`, whose kind
+            is detected when it is opened. As in skopeo, the path in the first three forms ends at the first
+            colon; the classes take any path. A source is returned as it is.
 
     Raises:
         ImageError: the string has none of these forms.
@@ -47,6 +50,8 @@ def open_image(source: str | os.PathLike[str] | ImageSource) -> ImageSource:
     text = os.fspath(source)
     if not isinstance(source, str):
         return DetectedImage(text)
+    if text.startswith("docker://"):
+        return RegistryImage(text)
     scheme, colon, rest = text.partition(":")
     if colon and scheme in _SOURCES:
         path, _, reference = rest.partition(":")

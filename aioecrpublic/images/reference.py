@@ -2,21 +2,97 @@
 
 from __future__ import annotations
 
-_DEFAULT_HOST = "docker.io"
+import re
+
+import attrs
+
+from aioecrpublic.images.digest import is_digest
+from aioecrpublic.images.errors import ImageError, shown
+
+DOCKER_HUB = "docker.io"
+_HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
+_MAX_REPOSITORY = 255
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::[0-9]{{1,5}})?")
+# OCI distribution specification, "Pulling manifests".
+_STEP = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_STEP}(?:/{_STEP})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
-def familiar_name(reference: str) -> str:
+@attrs.frozen(kw_only=True)
+class RegistryReference:
+    """An image in a registry."""
+
+    host: str
+    """With the port, if one is given; `docker.io` for Docker Hub by any of its names."""
+    repository: str
+    tag: str | None = None
+    digest: str | None = None
+    """It wins over a tag."""
+
+    @property
+    def reference(self) -> str:
+        """What the registry is asked for: the digest if there is one, else the tag."""
+        return self.digest or self.tag or "latest"
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.host}/{self.repository}{tag}{digest}"
+
+
+def parse_reference(text: str) -> RegistryReference:
+    """Parse `[docker://][HOST/]REPOSITORY[:TAG][@DIGEST]`.
+
+    As in Docker, a name without a host is one of Docker Hub's, and a name with neither tag nor digest means
+    the tag `latest`.
+
+    Raises:
+        ImageError: it has another form.
+    """
+    name, at, digest = text.removeprefix("docker://").partition("@")
+    host, repository, tag = _split(name)
+    problem = None
+    if _HOST.fullmatch(host) is None:
+        problem = f"{shown(host)} is no host"
+    elif _REPOSITORY.fullmatch(repository) is None or len(repository) > _MAX_REPOSITORY:
+        problem = f"{shown(repository)} is no repository name"
+    elif tag is not None and _TAG.fullmatch(tag) is None:
+        problem = f"{shown(tag)} is no tag"
+    elif at and not is_digest(digest):
+        problem = f"{shown(digest)} is no digest"
+    if problem is not None:
+        raise ImageError(f"{shown(text)}: {problem}; expected docker://HOST/REPOSITORY:TAG or …@DIGEST")
+    if tag is None and not at:
+        tag = "latest"
+    return RegistryReference(host=host, repository=repository, tag=tag, digest=digest or None)
+
+
+def familiar_name(name: str) -> str:
     """Return the full form of a Docker image name: `app:1` is `docker.io/library/app:1`.
 
-    A name without a tag or digest gets `latest`, as in Docker.
+    A name without a tag or digest gets `latest`, as in Docker. Nothing is checked.
     """
-    name, at, digest = reference.partition("@")
-    first, slash, rest = name.partition("/")
-    if not slash or not ("." in first or ":" in first or first == "localhost"):
-        first, rest = _DEFAULT_HOST, name
-    if first == _DEFAULT_HOST and "/" not in rest:
-        rest = f"library/{rest}"
-    full = f"{first}/{rest}"
+    rest, at, digest = name.partition("@")
+    host, repository, tag = _split(rest)
     if at:
-        return f"{full}@{digest}"
-    return full if ":" in rest.rpartition("/")[2] else f"{full}:latest"
+        return f"{host}/{repository}@{digest}"
+    return f"{host}/{repository}:{tag or 'latest'}"
+
+
+def _split(name: str) -> tuple[str, str, str | None]:
+    """Return host, repository and tag; whatever has no host is Docker Hub's."""
+    first, slash, rest = name.partition("/")
+    if slash and (any(character in first for character in ".:[") or first == "localhost"):
+        host, path = first, rest
+    else:
+        host, path = DOCKER_HUB, name
+    directory, slash, last = path.rpartition("/")
+    base, colon, tag = last.partition(":")
+    repository = f"{directory}{slash}{base}"
+    if host in _HUB_NAMES:
+        host = DOCKER_HUB
+        repository = repository if "/" in repository else f"library/{repository}"
+    return host, repository, tag if colon else None

@@ -1,0 +1,193 @@
+"""Who we are to a registry: Basic, or a token from the service that the registry names.
+
+Source: "Token Authentication Specification" and "Token Authentication OAuth 2" of the distribution project.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import attrs
+import yarl
+
+from aioecrpublic.images import jsondoc
+from aioecrpublic.images.errors import ImageError, shown
+from aioecrpublic.images.registry_http import check_transient, failure, read_body
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from aioecrpublic.images.docker_config import RegistryCredentials
+    from aioecrpublic.images.jsondoc import JSONObject
+    from aioecrpublic.images.registry_http import Http
+
+_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - a token of HTTP's grammar
+_SCHEME = re.compile(rf"[\s,]*({_TOKEN})(?=[\s,]|$)")
+_PARAMETER = re.compile(rf'[\s,]*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))')
+_BEARER_TOKEN = re.compile(r"[!-~]+")
+_CLIENT_ID = "aioecrpublic"
+_MAX_TOKEN = 1024 * 1024
+_SHORTEST_LIFE = 60
+"""Seconds; what a token service means that says nothing or less."""
+_USED_LIFE = 0.9
+"""The part of a token's life after which another is fetched."""
+
+
+@attrs.frozen
+class Challenge:
+    """One challenge of a `WWW-Authenticate` header."""
+
+    scheme: str
+    """In lower case."""
+    parameters: dict[str, str]
+
+
+def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
+    """Parse `WWW-Authenticate` headers (RFC 9110, section 11.6.1), as far as they are well-formed."""
+    challenges: list[Challenge] = []
+    for header in headers:
+        position = 0
+        while position < len(header):
+            parameter = _PARAMETER.match(header, position)
+            scheme = _SCHEME.match(header, position)
+            if parameter is not None and challenges:
+                quoted = parameter[2]
+                value = parameter[3] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+                challenges[-1].parameters.setdefault(parameter[1].lower(), value)
+                position = parameter.end()
+            elif scheme is not None:
+                challenges.append(Challenge(scheme[1].lower(), {}))
+                position = scheme.end()
+            else:
+                break
+    return challenges
+
+
+@attrs.frozen
+class _Authorization:
+    value: str = attrs.field(repr=False)
+    expires: float = float("inf")
+    """On the monotonic clock."""
+
+
+class Authorizer:
+    """The `Authorization` header for one repository of a registry, fetched when first asked for.
+
+    Args:
+        http: for requests to the token service.
+        registry: the registry's URL.
+        repository: the repository that is to be read.
+        find_credentials: finds the credentials; called once, if the registry wants any.
+        name: of the source, for messages.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        registry: yarl.URL,
+        repository: str,
+        find_credentials: Callable[[], Awaitable[RegistryCredentials | None]],
+        name: str,
+    ) -> None:
+        self._http = http
+        self._registry = registry
+        self._scope = f"repository:{repository}:pull"
+        self._find_credentials = find_credentials
+        self._name = name
+        self._lock = asyncio.Lock()
+        self._known: tuple[RegistryCredentials | None] | None = None
+        self._challenge: Challenge | None = None
+        self._current: _Authorization | None = None
+
+    async def current(self) -> str | None:
+        """Return the header's value, None before the registry has asked for one."""
+        async with self._lock:
+            if self._challenge is None:
+                return None
+            if self._current is None or self._current.expires <= monotonic():
+                self._current = await self._answer(self._challenge)
+            return self._current.value
+
+    async def renew(self, challenges: Iterable[str], refused: str | None) -> str:
+        """Return a value that answers the challenges with which the registry has refused another.
+
+        Raises:
+            ImageError: there are no credentials, or they are refused.
+        """
+        async with self._lock:
+            if self._current is not None and self._current.value != refused:
+                return self._current.value  # renewed meanwhile, for another request
+            self._challenge = self._choose(parse_challenges(challenges))
+            self._current = await self._answer(self._challenge)
+            if self._current.value == refused:
+                raise ImageError(f"{self._name}: the registry refuses the credentials")
+            return self._current.value
+
+    def _choose(self, challenges: list[Challenge]) -> Challenge:
+        for scheme in ("bearer", "basic"):
+            for challenge in challenges:
+                if challenge.scheme == scheme:
+                    return challenge
+        asked = ", ".join(challenge.scheme for challenge in challenges) or "nothing"
+        raise ImageError(f"{self._name}: the registry asks for {shown(asked)}, not for Bearer or Basic")
+
+    async def _answer(self, challenge: Challenge) -> _Authorization:
+        if self._known is None:
+            self._known = (await self._find_credentials(),)
+        (credentials,) = self._known
+        if challenge.scheme == "bearer":
+            return await self._http.retry(
+                lambda: self._fetch_token(challenge, credentials), f"{self._name}: token service"
+            )
+        if credentials is None or credentials.identity_token is not None:
+            raise ImageError(
+                f"{self._name}: the registry asks for user name and password, and there are none"
+            )
+        return _Authorization(credentials.basic)
+
+    async def _fetch_token(
+        self, challenge: Challenge, credentials: RegistryCredentials | None
+    ) -> _Authorization:
+        realm = self._realm(challenge)
+        what = f"{self._name}: token service {realm.origin()}"
+        asked = {"service": challenge.parameters.get("service", "")}
+        asked["scope"] = challenge.parameters.get("scope") or self._scope
+        token = credentials and credentials.identity_token
+        if token:
+            form = {**asked, "grant_type": "refresh_token", "client_id": _CLIENT_ID, "refresh_token": token}
+            response = await self._http.send("POST", realm, headers={}, form=form)
+        else:
+            response = await self._http.send(
+                "GET",
+                realm.extend_query(asked),
+                headers={},
+                authorization=credentials.basic if credentials else None,
+            )
+        check_transient(response)
+        if response.status != 200:  # noqa: PLR2004 - HTTP
+            raise ImageError(f"{what}: {await failure(response)}")
+        return _authorization(jsondoc.parse_object(await read_body(response, _MAX_TOKEN, what), what), what)
+
+    def _realm(self, challenge: Challenge) -> yarl.URL:
+        text = challenge.parameters.get("realm", "")
+        try:
+            realm = yarl.URL(text)
+            realm.origin()
+        except ValueError:
+            raise ImageError(f"{self._name}: the registry names no token service: {shown(text)}") from None
+        # Credentials go there, and it may be anywhere: at least nobody on the way shall read them.
+        if realm.scheme != "https" and not (realm.scheme == "http" and self._registry.scheme == "http"):
+            raise ImageError(f"{self._name}: the token service {realm.origin()} is not reached by https")
+        return realm
+
+
+def _authorization(answer: JSONObject, where: str) -> _Authorization:
+    token = jsondoc.text(answer, "token", where) or jsondoc.text(answer, "access_token", where) or ""
+    if _BEARER_TOKEN.fullmatch(token) is None:
+        raise ImageError(f"{where}: the answer holds no token")
+    life = answer.get("expires_in")
+    seconds = life if isinstance(life, int | float) else _SHORTEST_LIFE
+    return _Authorization(f"Bearer {token}", monotonic() + max(seconds, _SHORTEST_LIFE) * _USED_LIFE)

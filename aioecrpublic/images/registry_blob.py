@@ -1,0 +1,189 @@
+"""One blob of a registry: a stream that is taken up again where it broke."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+from asyncio import sleep
+from typing import TYPE_CHECKING
+
+from aioecrpublic.images.errors import ImageError
+from aioecrpublic.images.handles import check_range
+from aioecrpublic.images.registry_http import (
+    NETWORK_ERRORS,
+    TransientError,
+    backoff,
+    check_encoding,
+    describe,
+    failure,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import aiohttp
+
+    from aioecrpublic.images.descriptor import Descriptor
+
+_MAX_RECONNECTS = 100
+"""For one blob; a server that breaks off again and again after a few bytes is not followed for ever."""
+_READ = 256 * 1024
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
+_OK = 200
+_PARTIAL = 206
+_NOT_FOUND = 404
+
+
+class RegistryBlob:
+    """A blob that is read from a registry.
+
+    Reading it in order takes one request. Reading elsewhere, or going on after the connection broke, takes
+    another one with a `Range`.
+
+    Args:
+        descriptor: what the blob is.
+        request: sends a GET for the blob with some headers, and returns the response, whatever its status.
+        name: for messages.
+        max_attempts: failures in a row, without a byte between them, before giving up.
+        on_close: told when the blob is closed.
+    """
+
+    buffered = True
+
+    def __init__(
+        self,
+        descriptor: Descriptor,
+        request: Callable[[dict[str, str]], Awaitable[aiohttp.ClientResponse]],
+        name: str,
+        max_attempts: int,
+        on_close: Callable[[RegistryBlob], None],
+    ) -> None:
+        self.descriptor = descriptor
+        self._on_close = on_close
+        self._request = request
+        self._name = name
+        self._max_attempts = max_attempts
+        self._response: aiohttp.ClientResponse | None = None
+        self._position = 0
+        self._reconnects = 0
+        self._closed = False
+        self._lock = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Ask for the blob from its start.
+
+        Raises:
+            ImageError: it is missing or has another size.
+        """
+        async with self._lock:
+            await self._connect(0)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Return `length` bytes from `offset`, with no more than these held in memory.
+
+        Raises:
+            ImageError: the registry does not give them, or gives more than the blob's size.
+            ValueError: the range is not within the blob.
+        """
+        check_range(offset, length, self.descriptor.size)
+        async with self._lock:
+            if self._closed:
+                raise ImageError(f"{self._name}: read after it was closed")
+            return await self._read(offset, length)
+
+    async def close(self) -> None:
+        """Break off the stream."""
+        self._closed = True
+        self._disconnect()
+        self._on_close(self)
+
+    async def _read(self, offset: int, length: int) -> bytes:
+        # One allocation of the right size; getvalue() hands it out without a copy.
+        buffer = io.BytesIO(bytes(length))
+        failures = 0
+        while (done := buffer.tell()) < length:
+            try:
+                buffer.write(await self._next(offset + done, length - done))
+                failures = 0
+            except (TransientError, *NETWORK_ERRORS) as error:
+                self._disconnect()
+                failures += 1
+                self._reconnects += 1
+                if failures >= self._max_attempts or self._reconnects > _MAX_RECONNECTS:
+                    raise ImageError(
+                        f"{self._name}: {describe(error)} at byte {offset + done} ({failures} attempts)"
+                    ) from error
+                await sleep(backoff(failures))
+        if self._position == self.descriptor.size:
+            await self._finish()
+        return buffer.getvalue()
+
+    async def _next(self, position: int, limit: int) -> bytes:
+        """Return at least one and at most `limit` bytes from `position`."""
+        if self._response is None or self._position != position:
+            await self._connect(position)
+        if self._response is None:
+            raise ImageError(f"{self._name}: read after it was closed")
+        data = await self._response.content.read(min(limit, _READ))
+        if not data:
+            raise TransientError("the registry has sent too few bytes")
+        self._position += len(data)
+        return data
+
+    async def _connect(self, position: int) -> None:
+        self._disconnect()
+        response = await self._request({"Range": f"bytes={position}-"} if position else {})
+        if self._closed:
+            response.close()
+            raise ImageError(f"{self._name}: closed while it was being opened")
+        self._response = response
+        self._position = await self._check(response, position)
+        while self._position < position:
+            # A registry that knows no ranges sends everything again.
+            await self._next(self._position, position - self._position)
+
+    async def _check(self, response: aiohttp.ClientResponse, position: int) -> int:
+        """Check what the registry says of its response, and return the position it starts at."""
+        check_encoding(response, self._name)
+        if response.status == _NOT_FOUND:
+            response.close()
+            raise ImageError(f"{self._name} is missing")
+        if response.status == _OK:
+            self._check_size(response.content_length)
+            return 0
+        if response.status == _PARTIAL and position:
+            return self._check_content_range(response, position)
+        raise ImageError(f"{self._name}: {await failure(response)}")
+
+    def _check_content_range(self, response: aiohttp.ClientResponse, position: int) -> int:
+        stated = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if stated is None or int(stated[1]) != position:
+            raise TransientError("the registry has sent another range than it was asked for")
+        if stated[3] != "*":
+            self._check_size(int(stated[3]))
+        return position
+
+    def _check_size(self, size: int | None) -> None:
+        if size is not None and size != self.descriptor.size:
+            self._disconnect()
+            raise ImageError(f"{self._name} has {size} bytes, but its descriptor says {self.descriptor.size}")
+
+    async def _finish(self) -> None:
+        """Check that nothing follows the last byte, so that the connection can be used again."""
+        if self._response is None:
+            return
+        try:
+            more = await self._response.content.read(1)
+        except NETWORK_ERRORS:
+            more = b""  # what was sent before is complete
+        if more:
+            self._disconnect()
+            raise ImageError(f"{self._name}: the registry sends more than {self.descriptor.size} bytes")
+        self._response.release()
+        self._response = None
+
+    def _disconnect(self) -> None:
+        if self._response is not None:
+            self._response.close()
+            self._response = None

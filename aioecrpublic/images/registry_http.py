@@ -1,0 +1,225 @@
+"""Requests to a registry: redirects, retries and what goes wrong."""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import time
+import urllib.request
+from asyncio import sleep
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, TypeVar
+
+import aiohttp
+import attrs
+import yarl
+
+from aioecrpublic.images import jsondoc
+from aioecrpublic.images.errors import ImageError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+T = TypeVar("T")
+
+_log = logging.getLogger("aioecrpublic.images")
+
+MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+_MAX_ERROR = 16 * 1024
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_FIRST_DELAY = 0.2
+_LONGEST_DELAY = 5.0
+_LONGEST_WAIT = 60.0
+"""Seconds; a longer `Retry-After` is taken for this."""
+
+NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+class TransientError(Exception):
+    """Something that may go well the next time."""
+
+    def __init__(self, message: str, wait: float = 0.0) -> None:
+        """`wait` is how many seconds the server asks for at least."""
+        super().__init__(message)
+        self.wait = wait
+
+
+@attrs.frozen
+class Http:
+    """How to reach a registry and what it refers to."""
+
+    session: aiohttp.ClientSession
+    timeout: aiohttp.ClientTimeout
+    max_attempts: int
+    use_proxies: bool
+    """Whether the environment's proxy settings count."""
+
+    async def send(
+        self,
+        method: str,
+        url: yarl.URL,
+        *,
+        headers: Mapping[str, str],
+        authorization: str | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> aiohttp.ClientResponse:
+        """Send one request, follow its redirects, and return the response unread.
+
+        The authorization is for the origin of `url` alone: blob stores get none, and neither does anything
+        that is reached through another host.
+
+        Raises:
+            ImageError: a redirect leads nowhere, in circles or from https to http.
+        """
+        origin = url.origin()
+        for _ in range(MAX_REDIRECTS + 1):
+            sent = {"Accept-Encoding": "identity", **headers}
+            if authorization is not None:
+                sent["Authorization"] = authorization
+            response = await self.session.request(
+                method,
+                url,
+                headers=sent,
+                data=form,
+                allow_redirects=False,
+                auto_decompress=False,
+                timeout=self.timeout,
+                proxy=_proxy(url) if self.use_proxies else None,
+            )
+            location = response.headers.get("Location")
+            if response.status not in _REDIRECTS or location is None or form is not None:
+                return response
+            response.release()
+            url = _redirected(url, location)
+            if url.origin() != origin:
+                authorization = None
+        raise ImageError(f"{origin}: more than {MAX_REDIRECTS} redirects")
+
+    async def retry(self, work: Callable[[], Awaitable[T]], what: str) -> T:
+        """Do something until it goes well.
+
+        Args:
+            work: raises `TransientError` or one of aiohttp's errors if it is worth another attempt.
+            what: for messages.
+
+        Raises:
+            ImageError: it has failed every time; the message says how the last one did.
+        """
+        for attempt in range(1, self.max_attempts + 1):
+            try:
+                return await work()
+            except (TransientError, *NETWORK_ERRORS) as error:
+                problem = describe(error)
+                if attempt == self.max_attempts:
+                    raise ImageError(f"{what}: {problem} ({attempt} attempts)") from error
+                wait = error.wait if isinstance(error, TransientError) else 0.0
+                _log.debug("%s: %s; attempt %d of %d", what, problem, attempt, self.max_attempts)
+            await sleep(max(wait, backoff(attempt)))
+        raise ImageError(f"{what}: not attempted")
+
+
+def backoff(attempt: int) -> float:
+    """Return the seconds to wait after the first, second, … failure: doubling, with jitter."""
+    return float(min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (attempt - 1))) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+
+
+def describe(error: BaseException) -> str:
+    """Say in a few words what went wrong; never with a URL, whose query may hold a signature."""
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    if isinstance(error, TransientError | aiohttp.ClientConnectionError | aiohttp.ClientPayloadError):
+        return str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__
+
+
+def check_transient(response: aiohttp.ClientResponse) -> None:
+    """Check that a response's status is not one that another attempt may change.
+
+    Raises:
+        TransientError: it is; the response is done with.
+    """
+    if response.status in _TRANSIENT_STATUSES:
+        response.close()
+        wait = _retry_after(response.headers.get("Retry-After"))
+        raise TransientError(f"{response.status} {response.reason}", wait)
+
+
+async def failure(response: aiohttp.ClientResponse) -> str:
+    """Return what an error response says, and be done with it."""
+    try:
+        body = await read_body(response, _MAX_ERROR, "error")
+        document = jsondoc.parse_object(body, "error")
+        first = jsondoc.as_object((jsondoc.items(document, "errors", "error") or [None])[0], "error")
+        said = jsondoc.text(first, "message", "error") or jsondoc.text(first, "code", "error")
+    except (ImageError, *NETWORK_ERRORS):
+        said = None
+    finally:
+        response.close()
+    status = f"{response.status} {response.reason or ''}".strip()
+    return f"{status}: {shown(said)[1:-1]}" if said else status
+
+
+async def read_body(response: aiohttp.ClientResponse, limit: int, what: str) -> bytes:
+    """Read a body of at most `limit` bytes.
+
+    Raises:
+        ImageError: it is longer, or compressed although that was not asked for.
+    """
+    check_encoding(response, what)
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            response.close()
+            raise ImageError(f"{what}: more than {limit} bytes")
+    return bytes(body)
+
+
+def check_encoding(response: aiohttp.ClientResponse, what: str) -> None:
+    """Check that a body is sent as it is.
+
+    Raises:
+        ImageError: it is encoded, so that neither its size nor its digest would be right.
+    """
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding.lower() != "identity":
+        response.close()
+        raise ImageError(f"{what}: sent with Content-Encoding {shown(encoding)}, which was not asked for")
+
+
+def _redirected(url: yarl.URL, location: str) -> yarl.URL:
+    try:
+        # As it is: a signed URL is not the same after re-encoding.
+        target = url.join(yarl.URL(location, encoded=True))
+        target.origin()
+    except ValueError:
+        raise ImageError(f"{url.origin()}: redirected to something that is no URL") from None
+    if target.scheme not in {"http", "https"} or (url.scheme == "https" and target.scheme == "http"):
+        raise ImageError(f"{url.origin()}: redirected from https to {target.scheme}, which is not followed")
+    return target
+
+
+def _retry_after(value: str | None) -> float:
+    """Return the seconds that a `Retry-After` header asks for (RFC 9110, section 10.2.3)."""
+    if value is None:
+        return 0.0
+    try:
+        wait = (
+            float(value)
+            if _SECONDS.fullmatch(value)
+            else parsedate_to_datetime(value).timestamp() - time.time()
+        )
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(wait, 0.0), _LONGEST_WAIT)
+
+
+def _proxy(url: yarl.URL) -> str | None:
+    if url.host is None or urllib.request.proxy_bypass(f"{url.host}:{url.port}"):
+        return None
+    return urllib.request.getproxies().get(url.scheme)
