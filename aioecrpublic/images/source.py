@@ -117,7 +117,12 @@ class ImageSource(Protocol):
 
 
 class SourceLifecycle:
-    """`async with` for a source: open on entry, close on exit and when opening fails."""
+    """`async with` for a source: open on entry, close on the last exit and when opening fails.
+
+    Entries nest: who is lent a source may enter it too, and it stays open for the lender.
+    """
+
+    _holders = 0
 
     async def open(self) -> Descriptor:
         """Open the source."""
@@ -128,10 +133,11 @@ class SourceLifecycle:
         raise NotImplementedError
 
     async def __aenter__(self) -> Self:
+        self._holders += 1
         try:
             await self.open()
         except BaseException:
-            await self.close()
+            await self._leave()
             raise
         return self
 
@@ -142,4 +148,9 @@ class SourceLifecycle:
         traceback: TracebackType | None,
         /,
     ) -> None:
-        await self.close()
+        await self._leave()
+
+    async def _leave(self) -> None:
+        self._holders -= 1
+        if not self._holders:
+            await self.close()

@@ -1,0 +1,28 @@
+"""A registry of our own, a client of it, and a test that leaves nothing behind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aioecrpublic import ECRPublicClient
+from aioecrpublic.local import LocalECRPublic
+from tests.push.helpers import REPOSITORY, connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[LocalECRPublic]:
+    async with LocalECRPublic() as server:
+        yield server
+
+
+@pytest.fixture
+async def client(server: LocalECRPublic) -> AsyncIterator[ECRPublicClient]:
+    """A client of ``server``, whose repository is there."""
+    async with connect(server) as client:
+        await client.create_repository(repository_name=REPOSITORY)
+        yield client

@@ -1,0 +1,103 @@
+"""What the tests of pushing have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import attrs
+
+from aioecrpublic import ECRPublicClient
+from aioecrpublic.push import layer as layer_module
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    import pytest
+
+    from aioecrpublic._runtime.hooks import SendEvent
+    from aioecrpublic.local import LocalECRPublic
+    from aioecrpublic.push import PushEvent
+    from tests.support.oci import BuiltImage
+
+REPOSITORY = "team/app"
+
+
+def connect(server: LocalECRPublic, **options: object) -> ECRPublicClient:
+    """A client that is not paced, so that tests are quick."""
+    settings = {"endpoint_url": server.endpoint_url, "credentials": server.credentials, "rate_limits": False}
+    return ECRPublicClient(**{**settings, **options})  # type: ignore[arg-type]
+
+
+def small_parts(patch: pytest.MonkeyPatch, size: int) -> None:
+    """Let parts be as small as ``size``, so that small layers have many."""
+    patch.setattr(layer_module, "SMALLEST_PART", size)
+
+
+@attrs.define
+class Wire:
+    """A hook that counts what is sent.
+
+    Attributes:
+        sent: The operations, in order, each attempt once.
+    """
+
+    sent: list[str] = attrs.field(factory=list)
+
+    async def before_send(self, event: SendEvent) -> None:
+        """Note the operation."""
+        self.sent.append(event.operation)
+
+    def count(self, operation: str) -> int:
+        """How often ``operation`` was sent."""
+        return self.sent.count(operation)
+
+
+async def tags_of(client: ECRPublicClient, repository_name: str = REPOSITORY) -> dict[str, list[str]]:
+    """The tags of every image in the repository, by digest."""
+    images = await client.paginate_describe_images(repository_name=repository_name).collect(limit=1000)
+    return {str(image.image_digest): sorted(image.image_tags) for image in images}
+
+
+async def assert_is_there(
+    server: LocalECRPublic,
+    client: ECRPublicClient,
+    image: BuiltImage,
+    tags: Sequence[str] = (),
+    repository_name: str = REPOSITORY,
+) -> None:
+    """Read the image back from the registry and hold every byte of it against the source."""
+    for digest in image.manifests:
+        assert await server.read_manifest(repository_name, digest) == image.read(digest)
+    for digest in (*image.configs, *image.layers):
+        assert await server.read_blob(digest) == image.read(digest)
+    there = await tags_of(client, repository_name)
+    assert there == {digest: sorted(tags) if digest == image.digest else [] for digest in image.manifests}
+
+
+def kinds(events: Sequence[PushEvent]) -> list[str]:
+    """The names of the events' classes."""
+    return [type(event).__name__ for event in events]
+
+
+def descriptors() -> set[str]:
+    """The files that this process has open."""
+    return {f"{entry}:{_target(entry)}" for entry in os.listdir("/proc/self/fd")}
+
+
+def _target(entry: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{entry}")
+    except OSError:
+        return ""
+
+
+@asynccontextmanager
+async def nothing_left_behind() -> AsyncIterator[None]:
+    """Hold that no task and no open file of the image outlives the block."""
+    tasks = asyncio.all_tasks()
+    yield
+    left = {task for task in asyncio.all_tasks() - tasks if not task.done()}
+    assert not left
