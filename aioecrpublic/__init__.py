@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ImageSource,
         OCIArchive,
         OCILayout,
+        RegistryImage,
         open_image,
     )
     from aioecrpublic.push import (
@@ -61,6 +62,7 @@ __all__ = [
     "PushError",
     "PushEvent",
     "PushResult",
+    "RegistryImage",
     "ServiceError",
     "TransportError",
     "ValidationError",
@@ -74,7 +76,8 @@ __all__ = [
 
 # Those who only call the service do not pay for reading and pushing images: these are loaded when first used.
 _LAZY = dict.fromkeys(
-    ("DockerArchive", "ImageError", "ImageSource", "OCIArchive", "OCILayout", "open_image"), "images"
+    ("DockerArchive", "ImageError", "ImageSource", "OCIArchive", "OCILayout", "RegistryImage", "open_image"),
+    "images",
 ) | dict.fromkeys(
     (
         "ImageJob",

@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "hooks": {"_runtime"},
     "push": {"client", "_generated", "_runtime", "images"},
     "local": {"client", "_generated", "_runtime"},
-    "manage": {"client", "_generated", "_runtime"},
+    "manage": {"client", "_generated", "_runtime", "images"},
     "cli": {"manage", "push", "local", "client", "errors", "types", "_generated", "_runtime", "images"},
     "pytest_plugin": {"local", "client", "_runtime"},
     "__main__": {"cli"},
