@@ -1,0 +1,140 @@
+"""Debian's docker-registry on a loopback port: a Docker Registry v2 that this project did not write."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from tests.support.tools import require, run
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+USERNAME, PASSWORD = "someone", "secret"
+# bcrypt, the only kind that docker-registry takes.
+_HTPASSWD = f"{USERNAME}:$2b$04$.UKx/.7b9M8Gf8X.CLjI7.zxH9EGdBemkwLCKACFG40lmLRFMz2/e\n"
+_START_TIMEOUT = 30.0
+
+
+@attrs.frozen
+class TokenIssuer:
+    """Signs the tokens that a registry accepts, by a key of its own; the token service is up to the test."""
+
+    key: Path
+    certificate: Path
+    service: str = "registry.test"
+    issuer: str = "issuer.test"
+
+    @classmethod
+    def make(cls, directory: Path) -> TokenIssuer:
+        """Make a key and its certificate."""
+        key, certificate = directory / "key.pem", directory / "certificate.pem"
+        files = ["-keyout", str(key), "-out", str(certificate)]
+        subject = ["-days", "2", "-subj", "/CN=issuer.test"]
+        run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject, *files)
+        return cls(key, certificate)
+
+    def token(self, repository: str, *actions: str, life: int = 300) -> str:
+        """Return a JSON Web Token that allows some actions on a repository for `life` seconds."""
+        pem = self.certificate.read_text()
+        body = pem.partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END")[0]
+        now = int(time.time())
+        header = {"typ": "JWT", "alg": "RS256", "x5c": ["".join(body.split())]}
+        claims = {
+            "iss": self.issuer,
+            "sub": USERNAME,
+            "aud": self.service,
+            "exp": now + life,
+            "nbf": now - 10,
+            "iat": now,
+            "jti": str(time.monotonic_ns()),
+            "access": [{"type": "repository", "name": repository, "actions": list(actions)}],
+        }
+        signed = f"{_encode(json.dumps(header).encode())}.{_encode(json.dumps(claims).encode())}"
+        signature = subprocess.run(
+            ["openssl", "dgst", "-sha256", "-sign", str(self.key)],
+            input=signed.encode(),
+            capture_output=True,
+            check=True,
+        )
+        return f"{signed}.{_encode(signature.stdout)}"
+
+
+@contextmanager
+def docker_registry(
+    directory: Path,
+    *,
+    htpasswd: bool = False,
+    token_realm: str | None = None,
+    issuer: TokenIssuer | None = None,
+    port: int | None = None,
+) -> Generator[str, None, None]:
+    """Run docker-registry with its data below `directory`; yield `127.0.0.1:PORT`.
+
+    It asks nobody anything, or with `htpasswd` for Basic authentication as `USERNAME` and `PASSWORD`, or
+    with an `issuer` for one of its tokens, to be had at `token_realm`.
+    """
+    program = require("docker-registry")
+    directory.mkdir(parents=True, exist_ok=True)
+    host = f"127.0.0.1:{port or _free_port()}"
+    config: dict[str, object] = {
+        "version": "0.1",
+        "log": {"level": "error", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(directory / "data")}, "delete": {"enabled": True}},
+        "http": {"addr": host, "secret": "for tests"},
+    }
+    if htpasswd:
+        (directory / "htpasswd").write_text(_HTPASSWD)
+        config["auth"] = {"htpasswd": {"realm": "test", "path": str(directory / "htpasswd")}}
+    if issuer is not None:
+        config["auth"] = {
+            "token": {
+                "realm": token_realm,
+                "service": issuer.service,
+                "issuer": issuer.issuer,
+                "rootcertbundle": str(issuer.certificate),
+            }
+        }
+    # JSON is YAML too.
+    (directory / "config.yml").write_text(json.dumps(config))
+    with (directory / "log").open("wb") as log:
+        process = subprocess.Popen([program, "serve", str(directory / "config.yml")], stdout=log, stderr=log)
+    try:
+        _wait_for(host, process, directory / "log")
+        yield host
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert isinstance(port, int)
+    return port
+
+
+def _wait_for(host: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    name, _, port = host.partition(":")
+    deadline = time.monotonic() + _START_TIMEOUT
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection((name, int(port)), timeout=1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    pytest.fail(f"docker-registry has not started: {log.read_text('utf-8')}")
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
