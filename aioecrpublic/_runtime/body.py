@@ -104,15 +104,28 @@ class Body:
         only = self._segments[0]
         return only if len(self._segments) == 1 and isinstance(only, bytes) else None
 
-    async def sha256(self, executor: Executor) -> str:
-        """The SHA-256 in hexadecimal, computed once, off the event loop unless it is small."""
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 in hexadecimal, once it is computed.
+
+        Raises:
+            AssertionError: It is not.
+        """
         if self._digest is None:
-            content = self.content
-            if content is not None and len(content) <= SMALL:
-                self._digest = hashlib.sha256(content).hexdigest()
-            else:
-                self._digest = await in_thread(executor, self._hash)
+            raise AssertionError("a body is hashed before it is signed")
         return self._digest
+
+    def hash_if_small(self) -> bool:
+        """Compute the SHA-256 at once if that holds nobody up; whether it was."""
+        content = self.content
+        if content is None or len(content) > SMALL:
+            return False
+        self._digest = hashlib.sha256(content).hexdigest()
+        return True
+
+    async def hash(self, executor: Executor) -> None:
+        """Compute the SHA-256 in a worker thread."""
+        self._digest = await in_thread(executor, self._hash)
 
     async def stream(self, executor: Executor) -> AsyncGenerator[bytes, None]:
         """The bytes to send; the next slice is encoded in a worker thread while the caller sends this one."""

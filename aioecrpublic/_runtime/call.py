@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import logging
 import time
 import uuid
@@ -28,6 +27,8 @@ from aioecrpublic._runtime.retry import (
 )
 from aioecrpublic._runtime.serde import SerdeError
 from aioecrpublic._runtime.shapes import ResponseMetadata
+from aioecrpublic._runtime.signing import amz_date
+from aioecrpublic._runtime.threads import in_thread
 from aioecrpublic._runtime.validate import check
 
 if TYPE_CHECKING:
@@ -35,20 +36,19 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from aioecrpublic._runtime.body import Body
-    from aioecrpublic._runtime.credentials import CredentialSource
+    from aioecrpublic._runtime.credentials import Credentials, CredentialSource
     from aioecrpublic._runtime.endpoints import Endpoint
     from aioecrpublic._runtime.limits import RateLimits
     from aioecrpublic._runtime.serde import Serde
     from aioecrpublic._runtime.shapes import Operation, ResponseT, Service
     from aioecrpublic._runtime.signing import Signer
-    from aioecrpublic._runtime.transport import Reply, Timeouts, Transport
+    from aioecrpublic._runtime.transport import Timeouts, Transport
     from aioecrpublic._runtime.validate import Hint
 
 _log = logging.getLogger("aioecrpublic.call")
-_UTC = dt.UTC
 _OK = range(200, 300)
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html: five are allowed.
-_SKEW_ALLOWED = dt.timedelta(minutes=4)
+_SKEW_ALLOWED = 4 * 60.0
 # They may change on the way, or name the attempt; botocore signs none of them either.
 _UNSIGNED = frozenset({
     "amz-sdk-invocation-id", "amz-sdk-request", "connection", "content-length", "expect", "transfer-encoding",
@@ -70,8 +70,24 @@ class Shared:
     hints: Mapping[str, Hint]
     quota: RetryQuota = attrs.field(factory=RetryQuota)
     adaptive: AdaptiveRate = attrs.field(factory=AdaptiveRate)
-    # How far the service's clock is ahead of ours.
-    clock_offset: dt.timedelta = dt.timedelta()
+    # How many seconds the service's clock is ahead of ours.
+    clock_offset: float = 0.0
+    _fixed: dict[str, dict[str, str]] = attrs.field(factory=dict, init=False)
+
+    def now(self) -> float:
+        """The time by the service's clock, as a Unix time."""
+        return time.time() + self.clock_offset
+
+    def fixed_headers(self, operation: Operation[Any, Any]) -> Mapping[str, str]:
+        """The headers that are the same in every call of ``operation``."""
+        headers = self._fixed.get(operation.name)
+        if headers is None:
+            headers = self._fixed[operation.name] = {
+                "Host": self.endpoint.host,
+                "Content-Type": self.service.content_type,
+                "X-Amz-Target": f"{self.service.target_prefix}.{operation.name}",
+            }
+        return headers
 
 
 @attrs.frozen(kw_only=True)
@@ -123,8 +139,24 @@ class Call:
         Raises:
             ValidationError: The model forbids the request.
         """
-        if self._body is None:
-            self._body = await self._encode()
+        if self._body is not None:
+            return
+        shared, operation, request = self._shared, self._operation, self._request
+        if self._options.validate:
+            check(shared.service, operation, request, shared.hints)
+        encode = shared.serde.encode_request
+        try:
+            large = shared.serde.is_large(request)
+            body = (
+                await in_thread(shared.executor, encode, operation, request)
+                if large
+                else encode(operation, request)
+            )
+        except SerdeError as error:
+            raise ValidationError(operation.method, (str(error),)) from error
+        if not body.hash_if_small():
+            await body.hash(shared.executor)
+        self._body = body
 
     async def make(self) -> Any:
         """The response, typed by the operation.
@@ -143,25 +175,9 @@ class Call:
         except ECRPublicError as error:
             await hooks.tell_error(self._operation, self._request, error, time.monotonic() - started)
             raise
-        await hooks.tell_response(self._operation, self._request, response, time.monotonic() - started)
+        if hooks.after_response:
+            await hooks.tell_response(self._operation, self._request, response, time.monotonic() - started)
         return response
-
-    async def _encode(self) -> Body:
-        shared, operation, request = self._shared, self._operation, self._request
-        if self._options.validate:
-            check(shared.service, operation, request, shared.hints)
-        try:
-            if shared.serde.is_large(request):
-                loop = asyncio.get_running_loop()
-                body = await loop.run_in_executor(
-                    shared.executor, shared.serde.encode_request, operation, request
-                )
-            else:
-                body = shared.serde.encode_request(operation, request)
-        except SerdeError as error:
-            raise ValidationError(operation.method, (str(error),)) from error
-        await body.sha256(shared.executor)
-        return body
 
     async def _until_done(self) -> Any:
         while True:
@@ -194,16 +210,27 @@ class Call:
     async def _try_once(self) -> Any:
         """The response with its metadata, or how it failed."""
         shared, operation = self._shared, self._operation
-        await shared.limits.acquire(operation.name)
+        pace = shared.limits.pace(operation.name)
+        if pace is not None:
+            await pace.acquire()
         if self._options.adaptive:
             await shared.adaptive.acquire()
-        headers = await self._headers()
+        headers = self._own_headers()
+        if self._options.hooks.before_send:
+            headers = await self._hooked(headers)
+        if self._options.credentials is not None:
+            credentials = self._options.credentials.ready() or await self._options.credentials.get()
+            self._sign(headers, credentials)
         try:
-            reply = await self._send(headers)
+            body = self._prepared
+            _log.debug("%s: attempt %d, %d bytes", operation.name, self._attempt, body.length)
+            reply = await shared.transport.send(shared.endpoint.url, headers, body, self._options.timeouts)
+            identity = request_id(reply.headers)
+            _log.debug("%s: status %d, request id %s", operation.name, reply.status, identity)
             if reply.status in _OK:
                 response = read_response(shared.serde, operation, reply)
                 response.metadata = ResponseMetadata(
-                    request_id=request_id(reply.headers),
+                    request_id=identity,
                     status=reply.status,
                     attempts=self._attempt,
                     retry_delay=self._delay,
@@ -219,29 +246,27 @@ class Call:
         failure.error.retry_delay = self._delay
         return failure
 
-    async def _headers(self) -> dict[str, str]:
-        """The signed headers of this attempt."""
-        shared, operation = self._shared, self._operation
-        headers = {
-            "Host": shared.endpoint.host,
-            "Content-Type": shared.service.content_type,
-            "X-Amz-Target": f"{shared.service.target_prefix}.{operation.name}",
+    def _own_headers(self) -> dict[str, str]:
+        """The headers of this attempt before it is signed; the first three are signed too."""
+        return {
+            **self._shared.fixed_headers(self._operation),
             "User-Agent": self._options.user_agent,
             "amz-sdk-invocation-id": self._invocation,
             "amz-sdk-request": self._retry_header(),
         }
+
+    def _sign(self, headers: dict[str, str], credentials: Credentials) -> None:
+        shared = self._shared
+        signed = shared.fixed_headers(self._operation)
         if self._options.hooks.before_send:
-            headers = await self._hooked(headers)
-        if self._options.credentials is not None:
-            credentials = await self._options.credentials.get()
-            headers |= shared.signer.sign(
-                {name: value for name, value in headers.items() if name.lower() not in _UNSIGNED},
-                path=shared.endpoint.path,
-                payload_hash=await self._prepared.sha256(shared.executor),
-                credentials=credentials,
-                now=self._now(),
-            )
-        return headers
+            signed = {name: value for name, value in headers.items() if name.lower() not in _UNSIGNED}
+        headers |= shared.signer.sign(
+            signed,
+            path=shared.endpoint.path,
+            payload_hash=self._prepared.sha256,
+            credentials=credentials,
+            stamp=amz_date(shared.now()),
+        )
 
     async def _hooked(self, headers: dict[str, str]) -> dict[str, str]:
         """The headers after the hooks have seen them."""
@@ -254,16 +279,6 @@ class Call:
         )
         await self._options.hooks.tell_before_send(event)
         return dict(event.headers)
-
-    async def _send(self, headers: Mapping[str, str]) -> Reply:
-        _log.debug("%s: attempt %d, %d bytes", self._operation.name, self._attempt, self._prepared.length)
-        reply = await self._shared.transport.send(
-            self._shared.endpoint.url, headers, self._prepared, self._options.timeouts
-        )
-        _log.debug(
-            "%s: status %d, request id %s", self._operation.name, reply.status, request_id(reply.headers)
-        )
-        return reply
 
     def _delay_after(self, failure: _Failure) -> float | None:
         """Seconds until the next attempt, or ``None`` if there will not be one."""
@@ -296,11 +311,11 @@ class Call:
         if self._resigned or not isinstance(error, ServiceError) or error.code not in CLOCK_CODES:
             return False
         served = http_date(failure.headers.get("Date"))
-        if served is None or abs(served - self._now()) < _SKEW_ALLOWED:
+        if served is None or abs(served.timestamp() - self._shared.now()) < _SKEW_ALLOWED:
             return False
-        self._shared.clock_offset = served - dt.datetime.now(_UTC)
+        self._shared.clock_offset = served.timestamp() - time.time()
         self._resigned = True
-        _log.info("the clock is %s off the service's; signing again", self._shared.clock_offset)
+        _log.info("the clock is %.0f s off the service's; signing again", self._shared.clock_offset)
         return True
 
     def _report(self, *, throttled: bool) -> None:
@@ -312,11 +327,7 @@ class Call:
         facts = f"attempt={self._attempt}; max={self._options.max_attempts}"
         if self._attempt == 1:
             return facts
-        until = self._now() + dt.timedelta(seconds=self._options.timeouts.read)
-        return f"ttl={until.strftime('%Y%m%dT%H%M%SZ')}; {facts}"
-
-    def _now(self) -> dt.datetime:
-        return dt.datetime.now(_UTC) + self._shared.clock_offset
+        return f"ttl={amz_date(self._shared.now() + self._options.timeouts.read)}; {facts}"
 
     @property
     def _prepared(self) -> Body:

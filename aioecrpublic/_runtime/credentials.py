@@ -37,6 +37,10 @@ class Credentials:
 class CredentialSource(Protocol):
     """Where the signer takes credentials from, before each attempt."""
 
+    def ready(self) -> Credentials | None:
+        """Credentials that are good now, if there are any without waiting."""
+        ...
+
     async def get(self) -> Credentials:
         """Credentials that are good now."""
         ...
@@ -51,6 +55,10 @@ class StaticSource:
     """Credentials that never change."""
 
     credentials: Credentials
+
+    def ready(self) -> Credentials:
+        """The credentials."""
+        return self.credentials
 
     async def get(self) -> Credentials:
         """The credentials."""
@@ -78,6 +86,25 @@ class BotocoreSource:
         self._current: Credentials | None = None
         self._fetching: asyncio.Future[Credentials] | None = None
 
+    def ready(self) -> Credentials | None:
+        """Credentials that are good now, if there are any without waiting."""
+        found, current = self._found, self._current
+        if found is None or current is None:
+            return None
+        from botocore.credentials import Credentials as StaticCredentials
+        from botocore.credentials import RefreshableCredentials
+
+        if type(found) is StaticCredentials:
+            return current
+        # What is of the user's own making alone knows how long it holds.
+        if not isinstance(found, RefreshableCredentials):
+            return None
+        if found.refresh_needed(found._mandatory_refresh_timeout):  # noqa: SLF001 - botocore has no public word
+            return None
+        if self._fetching is None and found.refresh_needed():
+            self._start().add_done_callback(_observe)
+        return current
+
     async def get(self) -> Credentials:
         """Credentials that are good now.
 
@@ -85,22 +112,7 @@ class BotocoreSource:
             CredentialsError: There are none, or they cannot be refreshed.
             ClientStateError: The client was closed meanwhile.
         """
-        found, current = self._found, self._current
-        if found is None or current is None:
-            return await self._fetch()
-        from botocore.credentials import Credentials as StaticCredentials
-        from botocore.credentials import RefreshableCredentials
-
-        if type(found) is StaticCredentials:
-            return current
-        if not isinstance(found, RefreshableCredentials):
-            # Of the user's own making: only it knows how long they hold.
-            return await self._fetch()
-        if found.refresh_needed(found._mandatory_refresh_timeout):  # noqa: SLF001 - botocore has no public word
-            return await self._fetch()
-        if self._fetching is None and found.refresh_needed():
-            self._start().add_done_callback(_observe)
-        return current
+        return self.ready() or await self._fetch()
 
     def close(self) -> None:
         """Let those who wait go; a thread that runs ends by itself."""

@@ -54,11 +54,9 @@ class RateLimits:
     def __init__(self, rates: Mapping[str, float]) -> None:
         self._paces = {name: Pace(rate) for name, rate in rates.items()}
 
-    async def acquire(self, operation: str) -> None:
-        """Wait for the turn of a call of ``operation``; at once if it has no pace."""
-        pace = self._paces.get(operation)
-        if pace is not None:
-            await pace.acquire()
+    def pace(self, operation: str) -> Pace | None:
+        """The pace of ``operation``, if it has one."""
+        return self._paces.get(operation)
 
     def throttled(self, operation: str, seconds: float) -> None:
         """Slow all calls of ``operation`` down: one of them was throttled and waits ``seconds``."""

@@ -49,25 +49,54 @@ class SerdeError(ECRPublicError):
     """JSON that is not JSON, or not of the shape that the model says."""
 
 
-class Serde:
-    """Everything that one service's messages need, compiled when it is first used."""
+class MissingMemberError(SerdeError):
+    """A required member that is not there.
 
-    def __init__(self, service: Service) -> None:
+    Attributes:
+        member: Its name on the wire.
+    """
+
+    def __init__(self, member: str) -> None:
+        super().__init__(f"{member} is required")
+        self.member = member
+
+
+class Serde:
+    """Everything that one service's messages need, compiled when it is first used.
+
+    Args:
+        service: The service.
+        strict: Whether what is required has to be there, as a server wants it.
+    """
+
+    def __init__(self, service: Service, *, strict: bool = False) -> None:
         self._service = service
+        self._strict = strict
         self._converter = cattrs.Converter(detailed_validation=False)
         self._structurers: dict[str, Callable[[Any], Any]] = {}
         self._unstructurers: dict[str, Unhook] = {}
         self._with_blobs = _with_blobs(service.shapes)
+        self._long: dict[type, tuple[str, ...]] = {}
 
     def is_large(self, request: object) -> bool:
         """Whether encoding ``request`` would hold up an event loop: it has a long string in it."""
-        shape = self._service.shapes[type(request).__name__]
-        if not isinstance(shape, Structure):
-            return False
-        return any(
-            isinstance(value := getattr(request, member.name), str) and len(value) > SMALL
-            for member in shape.members
-        )
+        for name in self._long_strings(type(request)):
+            value = getattr(request, name)
+            if isinstance(value, str) and len(value) > SMALL:
+                return True
+        return False
+
+    def _long_strings(self, cls: type) -> tuple[str, ...]:
+        """The members of a request that may be strings longer than what is encoded at once."""
+        names = self._long.get(cls)
+        if names is None:
+            shapes = self._service.shapes
+            shape = shapes.get(cls.__name__)
+            members = shape.members if isinstance(shape, Structure) else ()
+            names = self._long[cls] = tuple(
+                member.name for member in members if _may_be_long(shapes[member.shape])
+            )
+        return names
 
     def encode_request(self, operation: Operation[Any, Any], request: object) -> Body:
         """The body of a request.
@@ -94,6 +123,7 @@ class Serde:
         """What a server reads: the request in a body.
 
         Raises:
+            MissingMemberError: A required member is not there (only if strict).
             SerdeError: The body is not JSON, or not of the request's shape.
         """
         request: _RequestT = self._decode(operation.request_shape, data)
@@ -166,6 +196,8 @@ class Serde:
             if value.__class__ is not dict:
                 raise TypeError(f"{name}: a JSON {type(value).__name__} where an object belongs")
             if zeros and not all(wire in value for wire in zeros):
+                if self._strict:
+                    raise MissingMemberError(next(wire for wire in zeros if wire not in value))
                 value = {wire: zero() for wire, zero in zeros.items()} | value
             return structure(value, shape.cls)
 
@@ -304,6 +336,10 @@ def _with_blobs(shapes: Mapping[str, Shape]) -> frozenset[str]:
         before = len(found)
         found |= {name for name, shape in shapes.items() if found.intersection(_parts(shape))}
     return frozenset(found)
+
+
+def _may_be_long(shape: Shape) -> bool:
+    return isinstance(shape, String) and (shape.max is None or shape.max > SMALL)
 
 
 def _parts(shape: Shape) -> tuple[str, ...]:

@@ -6,17 +6,33 @@ is given, so that a body of any size is signed without being held; botocore's si
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Mapping
 
     from aioecrpublic._runtime.credentials import Credentials
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
+
+
+_DATE, _TOKEN = "x-amz-date", "x-amz-security-token"
+# Headers that are signed differ by operation only; a hook that makes up new ones must not fill the memory.
+_MOST_TEMPLATES = 256
+
+
+class _Template(NamedTuple):
+    """The canonical headers that do not change, around those that do, and the list of all their names."""
+
+    before: str
+    between: str
+    after: str
+    names: str
+    names_with_token: str
 
 
 class Signer:
@@ -31,6 +47,7 @@ class Signer:
         self.region = region
         self.service = service
         self._key: tuple[str, str, bytes] = ("", "", b"")
+        self._templates: dict[tuple[tuple[str, str], ...], _Template] = {}
 
     def sign(
         self,
@@ -39,39 +56,46 @@ class Signer:
         path: str,
         payload_hash: str,
         credentials: Credentials,
-        now: dt.datetime,
+        stamp: str,
     ) -> dict[str, str]:
         """The headers that make the request a signed one.
 
         They are ``X-Amz-Date``, ``Authorization`` and, with temporary credentials, ``X-Amz-Security-Token``.
 
         Args:
-            headers: The headers to sign, ``Host`` among them.
+            headers: The headers to sign, ``Host`` among them, each once.
             path: The canonical path: normalised and percent-encoded.
             payload_hash: The SHA-256 of the body in hexadecimal.
             credentials: What to sign with.
-            now: The time by the service's clock, in UTC.
+            stamp: The time by the service's clock, in UTC, such as ``20150830T123600Z``.
         """
-        stamp = now.strftime("%Y%m%dT%H%M%SZ")
-        added = {"X-Amz-Date": stamp}
-        if credentials.session_token:
-            added["X-Amz-Security-Token"] = credentials.session_token
-        signed = sorted(
-            (name.lower(), " ".join(value.split())) for name, value in (*headers.items(), *added.items())
-        )
-        names = ";".join(name for name, _ in signed)
-        lines = "".join(f"{name}:{value}\n" for name, value in signed)
+        template = self._template(headers)
+        token = credentials.session_token
+        names = template.names_with_token if token else template.names
+        token_line = f"{_TOKEN}:{_trimmed(token)}\n" if token else ""
+        lines = f"{template.before}{_DATE}:{stamp}\n{template.between}{token_line}{template.after}"
         canonical = f"POST\n{path}\n\n{lines}\n{names}\n{payload_hash}"
         scope = f"{stamp[:8]}/{self.region}/{self.service}/aws4_request"
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         to_sign = f"{_ALGORITHM}\n{stamp}\n{scope}\n{digest}"
         key = self._signing_key(credentials.secret_access_key, stamp[:8])
         signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
-        added["Authorization"] = (
+        authorization = (
             f"{_ALGORITHM} Credential={credentials.access_key_id}/{scope}, "
             f"SignedHeaders={names}, Signature={signature}"
         )
-        return added
+        if token:
+            return {"X-Amz-Date": stamp, "X-Amz-Security-Token": token, "Authorization": authorization}
+        return {"X-Amz-Date": stamp, "Authorization": authorization}
+
+    def _template(self, headers: Mapping[str, str]) -> _Template:
+        fixed = tuple(headers.items())
+        template = self._templates.get(fixed)
+        if template is None:
+            if len(self._templates) >= _MOST_TEMPLATES:
+                self._templates.clear()
+            template = self._templates[fixed] = _make_template(fixed)
+        return template
 
     def _signing_key(self, secret: str, day: str) -> bytes:
         """The key for a day, kept until the day or the secret changes."""
@@ -81,3 +105,30 @@ class Signer:
                 key = hmac.digest(key, part.encode(), "sha256")
             self._key = (secret, day, key)
         return self._key[2]
+
+
+def _make_template(headers: tuple[tuple[str, str], ...]) -> _Template:
+    fixed = sorted((name.lower(), _trimmed(value)) for name, value in headers)
+    names = [name for name, _ in fixed]
+    return _Template(
+        "".join(f"{name}:{value}\n" for name, value in fixed if name < _DATE),
+        "".join(f"{name}:{value}\n" for name, value in fixed if _DATE < name < _TOKEN),
+        "".join(f"{name}:{value}\n" for name, value in fixed if name > _TOKEN),
+        ";".join(sorted([*names, _DATE])),
+        ";".join(sorted([*names, _DATE, _TOKEN])),
+    )
+
+
+def _trimmed(value: str) -> str:
+    """White space folded, as the canonical form of a header's value has it."""
+    return " ".join(value.split())
+
+
+def amz_date(moment: float) -> str:
+    """The Unix time ``moment`` as the signature has it: ``20150830T123600Z``."""
+    return _second(int(moment))
+
+
+@functools.lru_cache(maxsize=8)
+def _second(moment: int) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(moment))

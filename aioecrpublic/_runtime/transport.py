@@ -7,7 +7,7 @@ import contextlib
 import importlib.util
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import aiohttp
 import attrs
@@ -101,6 +101,13 @@ class _StreamedBody(payload.Payload):
             raise self.failure from error
 
 
+class _Settings(TypedDict, total=False):
+    proxy: yarl.URL
+    skip_auto_headers: tuple[str, ...]
+    raise_for_status: bool
+    auto_decompress: bool
+
+
 class Transport:
     """A connection pool, or the user's.
 
@@ -125,7 +132,16 @@ class Transport:
         self._session = session
         self._max_connections = max_connections
         self._ca_bundle = ca_bundle
-        self._proxy = proxy and yarl.URL(proxy)
+        self._settings: _Settings = {}
+        if proxy is not None:
+            self._settings["proxy"] = yarl.URL(proxy)
+        if self._given:
+            # What a session of the user's may have been told to do is told otherwise.
+            self._settings |= {
+                "skip_auto_headers": _NOT_OURS,
+                "raise_for_status": False,
+                "auto_decompress": True,
+            }
         self._executor = executor
 
     async def open(self, *, tls: bool) -> None:
@@ -163,18 +179,19 @@ class Transport:
         whole = content is not None and len(content) <= SMALL
         streamed = None if whole else _StreamedBody(body, self._executor, timeouts.read)
         try:
-            # What a session of the user's may have been told to do is told otherwise here.
-            async with session.post(
+            response = await session.post(
                 url,
                 data=content if streamed is None else streamed,
                 headers=headers,
-                skip_auto_headers=_NOT_OURS,
                 allow_redirects=False,
-                raise_for_status=False,
-                proxy=self._proxy,
                 timeout=timeouts.client,
-            ) as response:
+                **self._settings,
+            )
+            try:
                 return Reply(response.status, response.headers, await _read(response))
+            finally:
+                # Reading it whole gave the connection back; after anything less it is of no use.
+                response.close()
         except (aiohttp.ClientError, OSError) as error:
             if streamed is not None and streamed.failure is not None:
                 raise streamed.failure from None
