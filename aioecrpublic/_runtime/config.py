@@ -155,6 +155,9 @@ def resolve(service: Service, arguments: Arguments, source: _Source) -> Settings
         ConfigurationError: Something in it cannot be used; the message names it.
     """
     fips, dualstack = arguments.use_fips, arguments.use_dualstack
+    if arguments.endpoint_url and (fips or dualstack):
+        asked = "use_fips" if fips else "use_dualstack"
+        raise ConfigurationError(f"{asked}=True and endpoint_url exclude each other")
     fips = _flag(source.value("use_fips_endpoint")) if fips is None else fips
     dualstack = _flag(source.value("use_dualstack_endpoint")) if dualstack is None else dualstack
     custom = arguments.endpoint_url or source.endpoint_url(service.service_id)

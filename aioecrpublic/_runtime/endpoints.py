@@ -88,17 +88,12 @@ def choose_region(service: Service, argument: str | None, configured: str | None
 
 
 def choose_endpoint(service: Service, region: str, custom: str | None, *, fips: bool, dualstack: bool) -> str:
-    """The custom endpoint, or what the service's rules say.
+    """The custom endpoint as it is, whatever the variants; or what the service's rules say.
 
     Raises:
         ConfigurationError: The combination does not exist, or a custom endpoint is not a URL.
     """
     if custom:
-        # The service's own rules refuse these: a custom endpoint is what it is.
-        if fips or dualstack:
-            raise ConfigurationError(
-                f"{'use_fips' if fips else 'use_dualstack'} and a custom endpoint exclude each other"
-            )
         Endpoint.parse(custom)
         return custom.rstrip("/")
     try:

@@ -47,21 +47,9 @@ def theirs_client() -> Any:
 
 def prepared(operation: Operation[Any, Any], wanted: dict[str, Any], date: str) -> Any:
     """botocore's signed request for the same parameters at the same time."""
-    client, seen = theirs_client(), []
-
-    def catch(request: Any, **_: object) -> Any:
-        seen.append(request)
-        raw = mock.Mock(stream=lambda *_: iter([b"{}"]))
-        return oracle.awsrequest.AWSResponse(request.url, 200, {}, raw)
-
-    client.meta.events.register("before-send", catch)
     stamp = mock.Mock(strftime=lambda _: date)
-    try:
-        with mock.patch("botocore.auth.get_current_datetime", return_value=stamp):
-            getattr(client, operation.method)(**wanted)
-    finally:
-        client.meta.events.unregister("before-send", catch)
-    return seen[0]
+    with mock.patch("botocore.auth.get_current_datetime", return_value=stamp):
+        return oracle.sent_request(theirs_client(), operation.method, **wanted)
 
 
 class Ours:

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from aioecrpublic import ConfigurationError, ECRPublicClient
+from aioecrpublic._generated.service import SERVICE
+from aioecrpublic._runtime.endpoints import Endpoint, find_proxy
+from tests.support import oracle
+
+CASES = list(itertools.product(SERVICE.regions, [False, True], [False, True]))
+
+
+@pytest.mark.parametrize(("region", "fips", "dualstack"), CASES)
+async def test_every_endpoint_is_botocores(region: str, fips: bool, dualstack: bool) -> None:  # noqa: FBT001 - cases
+    config = oracle.config.Config(use_fips_endpoint=fips, use_dualstack_endpoint=dualstack)
+    theirs = oracle.session.Session().create_client(
+        "ecr-public", region, config=config, aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    async with ECRPublicClient(region, use_fips=fips, use_dualstack=dualstack, anonymous=True) as client:
+        # What it sends to: its ``meta.endpoint_url`` still comes from the tables before the rule sets.
+        assert f"{client.endpoint_url}/" == oracle.sent_request(theirs, "describe_registries").url
+        assert client.region == theirs.meta.region_name == region
+
+
+@pytest.mark.parametrize("option", ["use_fips", "use_dualstack"])
+async def test_an_endpoint_and_a_variant_exclude_each_other(option: str) -> None:
+    client = ECRPublicClient(endpoint_url="http://localhost:1", **{option: True})  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=f"{option}=True and endpoint_url"):
+        await client.open()
+
+
+@pytest.mark.parametrize("variable", ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
+async def test_a_custom_endpoint_is_used_as_it_is(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "true")
+    async with ECRPublicClient(endpoint_url="http://localhost:1", anonymous=True) as client:
+        assert client.endpoint_url == "http://localhost:1"
+
+
+async def test_a_region_without_the_service_is_an_error_that_lists_the_others() -> None:
+    with pytest.raises(ConfigurationError, match="'eu-west-1': ECR PUBLIC is served in us-east-1 and us-west-2"):
+        await ECRPublicClient("eu-west-1").open()
+
+
+async def test_a_custom_endpoint_takes_any_region() -> None:
+    async with ECRPublicClient("eu-west-1", "http://localhost:1", anonymous=True) as client:
+        assert (client.region, client.endpoint_url) == ("eu-west-1", "http://localhost:1")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("localhost:5000", "not an http or https URL"),
+        ("ftp://host", "not an http or https URL"),
+        ("http://", "not an http or https URL"),
+        ("http://host:port", "not a URL"),
+        ("http://user:secret@host", "user name or password"),
+        ("http://host/?a=b", "query"),
+        ("http://[::1", "not a URL"),
+    ],
+)
+async def test_what_is_not_an_endpoint_is_refused_without_showing_secrets(url: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        await ECRPublicClient(endpoint_url=url).open()
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "sent"),
+    [
+        ("https://example.com", "example.com", "https://example.com/"),
+        ("https://example.com:443", "example.com", "https://example.com/"),
+        ("http://example.com:443/", "example.com:443", "http://example.com:443/"),
+        ("http://[::1]:8080/a", "[::1]:8080", "http://[::1]:8080/a/"),
+        ("http://EXAMPLE.com/a/../b//c/.", "example.com", "http://example.com/b/c/"),
+        ("http://example.com/ü b", "example.com", "http://example.com/%C3%BC%20b/"),
+    ],
+)
+def test_an_endpoint_is_taken_apart_for_sending(url: str, host: str, sent: str) -> None:
+    endpoint = Endpoint.parse(url)
+    assert (endpoint.host, str(endpoint.url)) == (host, sent)
+
+
+@pytest.mark.parametrize(
+    ("environment", "url", "proxy"),
+    [
+        ({}, "https://example.com", None),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, "https://example.com", "http://proxy:3128"),
+        ({"https_proxy": "proxy:3128"}, "https://example.com", "http://proxy:3128"),
+        ({"https_proxy": "//proxy:3128"}, "https://example.com", "http://proxy:3128"),
+        ({"HTTP_PROXY": "http://proxy:3128"}, "https://example.com", None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "example.com"}, "https://example.com", None),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": ".example.com"}, "https://a.example.com", None),
+        ({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "example.com:8443"}, "https://example.com:8443", None),
+        (
+            {"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "example.com:8443"},
+            "https://example.com",
+            "http://proxy:1",
+        ),
+        ({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "*"}, "https://example.com", None),
+    ],
+)
+def test_proxies_are_found_as_botocore_finds_them(
+    environment: dict[str, str], url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert find_proxy(url) == proxy
+    theirs = oracle.utils.get_environ_proxies(url).get("https")
+    assert (theirs is None) == (proxy is None)
+    assert theirs is None or theirs in {proxy, proxy.removeprefix("http://"), proxy.removeprefix("http:")}
+
+
+async def test_a_proxy_that_is_none_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://user:secret@proxy:1")
+    with pytest.raises(ConfigurationError, match="HTTPS_PROXY is not") as caught:
+        await ECRPublicClient(anonymous=True).open()
+    assert "secret" not in str(caught.value)
