@@ -200,8 +200,8 @@ async def upload_layer(
 
     Raises:
         ConfigurationError: An argument cannot be used.
-        ImageError: The bytes cannot be read, or do not have the digest.
-        PushError: It is empty or too large, or could not be finished.
+        ImageError: The bytes cannot be read, do not have the digest, are none, or too many.
+        PushError: It could not be finished.
         ServiceError: The service refuses it.
     """
     job = ImageJob(source="", repository_name=repository_name, registry_id=registry_id)
@@ -286,7 +286,7 @@ class _Pusher:
             ticking = group.create_task(self._upload.emitter.tick())
             result = await upload.run()
             ticking.cancel()
-        return result
+        return attrs.evolve(result, retries=result.retries + upload.destination.retries)
 
     def _destination(self, job: ImageJob) -> Destination:
         return Destination(self._client, job.repository_name, job.registry_id)

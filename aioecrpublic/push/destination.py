@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from aioecrpublic._generated import service
-from aioecrpublic._generated.errors import RepositoryAlreadyExistsException, RepositoryNotFoundException
+from aioecrpublic._generated.errors import (
+    LimitExceededException,
+    RepositoryAlreadyExistsException,
+    RepositoryNotFoundException,
+)
 from aioecrpublic._generated.types import (
     BatchCheckLayerAvailabilityRequest,
     CreateRepositoryRequest,
     DescribeRepositoriesRequest,
     LayerAvailability,
 )
-from aioecrpublic._runtime.errors import ServiceError
+from aioecrpublic._runtime.errors import ServiceError, TransportError
+from aioecrpublic.push.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -48,6 +53,29 @@ class Destination:
         response: ResponseT = await self.make(self.prepare(operation, request))
         return response
 
+    async def persist(
+        self, operation: Operation[RequestT, ResponseT], request: RequestT, patience: Patience | None = None
+    ) -> ResponseT:
+        """Call ``operation`` until it is answered.
+
+        Raises:
+            PushError: It failed too often.
+            ServiceError: The service refuses it.
+        """
+        own = patience is None
+        patience = patience or Patience(f"repository {self.repository_name}")
+        while True:
+            try:
+                response = await self.call(operation, request)
+            except LimitExceededException:
+                # Counted as throttling elsewhere; here it is a quota that waiting does not raise.
+                raise
+            except (ServiceError, TransportError) as error:
+                await patience.outlast(error, f"{operation.name} again")
+            else:
+                self.retries += patience.failures if own else 0
+                return response
+
     def prepare(self, operation: Operation[RequestT, ResponseT], request: RequestT) -> Call:
         """A call to be made later."""
         return self.client._new_call(operation, request)  # noqa: SLF001 - the pipeline's own entrance
@@ -56,22 +84,23 @@ class Destination:
         """Make a call, counting what had to be sent again."""
         try:
             response = await call.make()
-        except ServiceError as error:
+        except (ServiceError, TransportError) as error:
             self.retries += max(error.attempts - 1, 0)
             raise
         self.retries += response.metadata.attempts - 1
         return response
 
-    async def missing(self, digests: Sequence[str]) -> set[str]:
+    async def missing(self, digests: Sequence[str], patience: Patience | None = None) -> set[str]:
         """Those of at most ``BATCH`` digests that are not in the repository.
 
         An unknown digest is answered as unavailable or as a failure; both mean the same.
         """
-        response = await self.call(
+        response = await self.persist(
             service.BATCH_CHECK_LAYER_AVAILABILITY,
             BatchCheckLayerAvailabilityRequest(
                 repository_name=self.repository_name, registry_id=self.registry_id, layer_digests=digests
             ),
+            patience,
         )
         there = {
             layer.layer_digest
@@ -88,14 +117,14 @@ class Destination:
             batch = digests[start : start + BATCH]
             yield batch, await self.missing(batch)
 
-    async def has(self, digest: str) -> bool:
+    async def has(self, digest: str, patience: Patience | None = None) -> bool:
         """Whether the repository has the layer."""
-        return not await self.missing([digest])
+        return not await self.missing([digest], patience)
 
     async def create(self) -> None:
         """Make the repository, unless it is there."""
         try:
-            await self.call(
+            await self.persist(
                 service.CREATE_REPOSITORY, CreateRepositoryRequest(repository_name=self.repository_name)
             )
         except RepositoryAlreadyExistsException:
@@ -114,7 +143,7 @@ class Destination:
             registry_id=self.registry_id, repository_names=[self.repository_name]
         )
         try:
-            response = await self.call(service.DESCRIBE_REPOSITORIES, request)
+            response = await self.persist(service.DESCRIBE_REPOSITORIES, request)
         except RepositoryNotFoundException:
             raise
         except ServiceError:

@@ -82,9 +82,15 @@ class Journal:
 
     async def close(self) -> None:
         """Close the file, and remove it if nothing is left in it."""
-        # Not to be interrupted: the thread has to end, and the file to be closed.
-        await asyncio.shield(asyncio.ensure_future(self._run(self._close)))
-        self._thread.shutdown(wait=False)
+        closing = asyncio.ensure_future(self._run(self._close))
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            # The next push may want the file at once, so not even now is it left half closed.
+            await asyncio.wait([closing])
+            raise
+        finally:
+            self._thread.shutdown(wait=False)
 
     async def find(self, destination: Destination, digest: str) -> Left | None:
         """The unfinished upload of a layer, if there is one."""

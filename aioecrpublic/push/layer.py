@@ -27,9 +27,17 @@ from aioecrpublic._generated.types import (
     UploadLayerPartRequest,
 )
 from aioecrpublic._runtime.errors import ConfigurationError, ServiceError, TransportError
+from aioecrpublic.images import ImageError
 from aioecrpublic.push.budget import MIB
 from aioecrpublic.push.errors import PushError
-from aioecrpublic.push.events import LayerCompleted, LayerProgress, LayerResumed, LayerStarted, PartRetried
+from aioecrpublic.push.events import (
+    SHORTEST_PAUSE,
+    LayerCompleted,
+    LayerProgress,
+    LayerResumed,
+    LayerStarted,
+    PartRetried,
+)
 from aioecrpublic.push.parts import LayerBytes
 from aioecrpublic.push.patience import Patience
 from aioecrpublic.push.result import LayerResult
@@ -78,7 +86,7 @@ def check_part_size(part_size: int | None, budget: MemoryBudget) -> None:
     """
     if part_size is not None and not SMALLEST_PART <= part_size <= LARGEST_PART:
         raise ConfigurationError(
-            f"part_size is {part_size} bytes, from {SMALLEST_PART} (5 MiB) to {LARGEST_PART} (20 MiB)"
+            f"part_size is {part_size!r}, from {SMALLEST_PART} (5 MiB) to {LARGEST_PART} (20 MiB) bytes"
         )
     if budget.limit < max(SMALLEST_PART, part_size or 0):
         raise ConfigurationError(
@@ -90,19 +98,21 @@ def check_layer_size(digest: str, size: int) -> None:
     """Refuse a layer that the service cannot store.
 
     Raises:
-        PushError: It is empty, or larger than 10 000 MiB.
+        ImageError: It is empty, or larger than 10 000 MiB.
     """
     if size == 0:
-        raise PushError(f"layer {digest} is empty; the service cannot store an empty layer")
+        raise ImageError(f"layer {digest} is empty; the service cannot store an empty layer")
     if size > LARGEST_LAYER:
-        raise PushError(f"layer {digest} is {size} bytes, at most {LARGEST_LAYER} (10 000 MiB)")
+        raise ImageError(f"layer {digest} is {size} bytes, at most {LARGEST_LAYER} (10 000 MiB)")
 
 
 def choose_part_size(asked: int | None, wanted: int | None, size: int) -> int:
     """Bytes of a part: as wanted, or as the service asks within its limits, but never too many parts."""
     chosen = wanted or min(max(asked or SMALLEST_PART, SMALLEST_PART), LARGEST_PART)
+    if chosen * MOST_PARTS >= size:
+        return chosen
     least = -(-size // MOST_PARTS)
-    return max(chosen, min(-(-least // MIB) * MIB, LARGEST_PART))
+    return min(-(-least // MIB) * MIB, LARGEST_PART)
 
 
 class LayerUpload:
@@ -123,14 +133,14 @@ class LayerUpload:
         options: UploadOptions,
         on_verified: Callable[[], None] = lambda: None,
     ) -> None:
-        self._destination = destination
+        self.destination = destination
         self._options = options
         self._on_verified = on_verified
         self._descriptor = blob.descriptor
         self._bytes = LayerBytes(blob, destination.client._core.opened().executor)  # noqa: SLF001 - shared workers
         self._patience = Patience(f"layer {blob.descriptor.digest}")
         self._confirmed = 0
-        self._shown = (-1, -1)
+        self._shown, self._shown_at = (-1, -1), 0.0
         self._sent = 0
         self._started = time.monotonic()
 
@@ -139,7 +149,7 @@ class LayerUpload:
 
         Raises:
             ImageError: Its bytes cannot be read, or are not what its descriptor says.
-            PushError: It failed too often, or cannot be stored.
+            PushError: It failed too often.
             ServiceError: The service refuses it for a reason that trying again does not mend.
         """
         descriptor, emitter = self._descriptor, self._options.emitter
@@ -184,21 +194,19 @@ class LayerUpload:
                 return False
 
     async def _initiate(self) -> _Upload:
-        while True:
-            try:
-                response = await self._destination.call(
-                    service.INITIATE_LAYER_UPLOAD,
-                    InitiateLayerUploadRequest(
-                        repository_name=self._destination.repository_name,
-                        registry_id=self._destination.registry_id,
-                    ),
-                )
-            except (ServiceError, TransportError) as error:
-                await self._bear(error, "initiating again")
-                continue
-            if response.upload_id is None:
-                raise PushError(f"layer {self._descriptor.digest}: the service gave no upload id")
-            return _Upload(response.upload_id, self._part_size(response.part_size))
+        response = await self.destination.persist(
+            service.INITIATE_LAYER_UPLOAD,
+            InitiateLayerUploadRequest(
+                repository_name=self.destination.repository_name,
+                registry_id=self.destination.registry_id,
+            ),
+            self._patience,
+        )
+        if response.upload_id is None:
+            raise PushError(f"layer {self._descriptor.digest}: the service gave no upload id")
+        upload = _Upload(response.upload_id, self._part_size(response.part_size))
+        await self._note(upload)
+        return upload
 
     def _part_size(self, asked: int | None) -> int:
         chosen = choose_part_size(asked, self._options.part_size, self._descriptor.size)
@@ -224,9 +232,11 @@ class LayerUpload:
                 await current.release()
                 current = None
         finally:
-            for part in (current, following):
-                if part is not None:
-                    await part.release()
+            left = [part for part in (current, following) if part is not None]
+            for part in left:
+                part.give_up()
+            for part in left:
+                await part.release()
 
     async def _begin_part(self, upload: _Upload, first: int) -> _Part:
         """A part on its way to being ready, once there is memory for it."""
@@ -254,11 +264,11 @@ class LayerUpload:
 
     async def _prepare(self, upload: _Upload, first: int, length: int) -> Call:
         part = await self._bytes.part(first, length)
-        call = self._destination.prepare(
+        call = self.destination.prepare(
             service.UPLOAD_LAYER_PART,
             UploadLayerPartRequest(
-                repository_name=self._destination.repository_name,
-                registry_id=self._destination.registry_id,
+                repository_name=self.destination.repository_name,
+                registry_id=self.destination.registry_id,
                 upload_id=upload.id,
                 part_first_byte=part.first,
                 part_last_byte=part.last,
@@ -274,55 +284,57 @@ class LayerUpload:
     async def _send(self, upload: _Upload, part: _Part, call: Call) -> None:
         self._sent += part.last - part.first + 1
         try:
-            response = await self._destination.make(call)
+            response = await self.destination.make(call)
         except InvalidLayerPartException as error:
             await self._realign(upload, error)
             return
         except (UploadNotFoundException, LayerAlreadyExistsException):
             raise
         except (ServiceError, TransportError) as error:
-            await self._retry_part(part, error)
+            await self._patience.outlast(error, f"sending bytes {part.first}-{part.last} again")
+            await self._tell_retried(part.first, error)
             return
-        reached = part.last if response.last_byte_received is None else response.last_byte_received
-        await self._confirm(upload, reached + 1)
-
-    async def _retry_part(self, part: _Part, error: ServiceError | TransportError) -> None:
-        await self._bear(error, f"sending bytes {part.first}-{part.last} again")
-        await self._tell_retried(part.first, error)
+        if response.last_byte_received not in {None, part.last}:
+            raise _UploadLostError(
+                f"upload {upload.id} was sent bytes {part.first}-{part.last} and says it has "
+                f"{response.last_byte_received}"
+            )
+        await self._confirm(upload, part.last + 1)
 
     async def _realign(self, upload: _Upload, error: InvalidLayerPartException) -> None:
         """Go on where the service says it stands: a part whose reply was lost may well have arrived."""
-        last = error.last_valid_byte_received
-        if last is None:
+        there = self._standing(error)
+        if there is None:
             raise _UploadLostError(f"upload {upload.id} does not say where it stands") from error
-        # Zero is also what an upload without any part answers; a part of one byte is only ever the last.
-        there = 0 if last == 0 and self._descriptor.size > 1 else last + 1
-        if not 0 <= there <= self._descriptor.size:
-            raise PushError(
-                f"layer {self._descriptor.digest}: the service says it has {there} bytes of "
-                f"{self._descriptor.size}"
-            ) from error
         if there <= upload.confirmed:
-            await self._bear(error, f"going on at byte {there}")
+            await self._patience.bear(error, f"going on at byte {there}")
         await self._confirm(upload, there)
         await self._tell_retried(there, error)
+
+    def _standing(self, error: InvalidLayerPartException) -> int | None:
+        """How many bytes the service has, or ``None`` if it does not say, or says what cannot be."""
+        last = error.last_valid_byte_received
+        if last is None or not -1 <= last < self._descriptor.size:
+            return None
+        # Zero is also what an upload without any part answers; a part of one byte is only ever the last.
+        return 0 if last == 0 and self._descriptor.size > 1 else last + 1
 
     async def _complete(self, upload: _Upload) -> bool:
         await self._bytes.verify()
         self._on_verified()
         request = CompleteLayerUploadRequest(
-            repository_name=self._destination.repository_name,
-            registry_id=self._destination.registry_id,
+            repository_name=self.destination.repository_name,
+            registry_id=self.destination.registry_id,
             upload_id=upload.id,
             layer_digests=[self._descriptor.digest],
         )
         while True:
             try:
-                response = await self._destination.call(service.COMPLETE_LAYER_UPLOAD, request)
+                response = await self.destination.call(service.COMPLETE_LAYER_UPLOAD, request)
             except (LayerAlreadyExistsException, *_RESTARTING):
                 raise
             except (ServiceError, TransportError) as error:
-                await self._bear(error, "completing again")
+                await self._patience.outlast(error, "completing again")
                 if await self._is_there():
                     return True
                 continue
@@ -334,18 +346,7 @@ class LayerUpload:
 
     async def _is_there(self) -> bool:
         """Whether the layer is in the repository after all."""
-        while True:
-            try:
-                return await self._destination.has(self._descriptor.digest)
-            except (ServiceError, TransportError) as error:
-                await self._bear(error, "looking whether it is there")
-
-    async def _bear(self, error: ServiceError | TransportError, remedy: str) -> None:
-        """Wait and go on, if the error is one that may pass."""
-        passing = error.retryable if isinstance(error, ServiceError) else error.transient
-        if not passing and not isinstance(error, InvalidLayerPartException):
-            raise error
-        await self._patience.bear(error, remedy)
+        return await self.destination.has(self._descriptor.digest, self._patience)
 
     async def _begin_again(self, error: ECRPublicError) -> None:
         await self._patience.bear(error, "beginning the layer again")
@@ -361,23 +362,30 @@ class LayerUpload:
         upload.confirmed = reached
         self._patience.advanced(reached)
         self._confirmed = max(self._confirmed, reached)
+        await self._note(upload)
+        if reached == self._descriptor.size or time.monotonic() - self._shown_at >= SHORTEST_PAUSE:
+            await self._tell_progress()
+
+    async def _note(self, upload: _Upload) -> None:
         if self._options.journal is not None:
             await self._options.journal.confirm(
-                self._destination, self._descriptor.digest, upload.id, reached
+                self.destination, self._descriptor.digest, upload.id, upload.confirmed
             )
+
+    async def _tell_progress(self) -> None:
         progress = self._progress()
         if progress is not None:
             await self._options.emitter.emit(progress)
 
     async def _forget(self) -> None:
         if self._options.journal is not None:
-            await self._options.journal.forget(self._destination, self._descriptor.digest)
+            await self._options.journal.forget(self.destination, self._descriptor.digest)
 
     async def _resume(self) -> _Upload | None:
         """The upload that an earlier push left, if the journal knows one that the service still has."""
         journal = self._options.journal
-        left = await journal.find(self._destination, self._descriptor.digest) if journal else None
-        if left is None or not 0 < left.confirmed <= self._descriptor.size:
+        left = await journal.find(self.destination, self._descriptor.digest) if journal else None
+        if left is None or left.confirmed > self._descriptor.size:
             return None
         upload = _Upload(left.upload_id, self._part_size(None), left.confirmed)
         try:
@@ -385,11 +393,12 @@ class LayerUpload:
         except (UploadNotFoundException, _UploadLostError):
             await self._forget()
             return None
-        self._confirmed = upload.confirmed
-        self._patience.advanced(upload.confirmed)
-        await self._options.emitter.emit(
-            LayerResumed(digest=self._descriptor.digest, bytes_confirmed=upload.confirmed)
-        )
+        if upload.confirmed:
+            self._confirmed = upload.confirmed
+            self._patience.advanced(upload.confirmed)
+            await self._options.emitter.emit(
+                LayerResumed(digest=self._descriptor.digest, bytes_confirmed=upload.confirmed)
+            )
         return upload
 
     async def _ask_where(self, upload: _Upload) -> None:
@@ -400,19 +409,18 @@ class LayerUpload:
         """
         beyond = self._descriptor.size + 1
         request = UploadLayerPartRequest(
-            repository_name=self._destination.repository_name,
-            registry_id=self._destination.registry_id,
+            repository_name=self.destination.repository_name,
+            registry_id=self.destination.registry_id,
             upload_id=upload.id,
             part_first_byte=beyond,
             part_last_byte=beyond,
             layer_part_blob=b"\0",
         )
         try:
-            await self._destination.call(service.UPLOAD_LAYER_PART, request)
+            await self.destination.call(service.UPLOAD_LAYER_PART, request)
         except InvalidLayerPartException as error:
-            last = error.last_valid_byte_received
-            if last is not None and upload.confirmed <= last + 1 <= self._descriptor.size:
-                upload.confirmed = last + 1
+            there = self._standing(error)
+            upload.confirmed = upload.confirmed if there is None else there
         except UploadNotFoundException:
             raise
         except (ServiceError, TransportError):
@@ -426,7 +434,7 @@ class LayerUpload:
         state = (self._confirmed, max(self._confirmed, self._bytes.sent))
         if state == self._shown:
             return None
-        self._shown = state
+        self._shown, self._shown_at = state, time.monotonic()
         return LayerProgress(
             digest=self._descriptor.digest,
             size=self._descriptor.size,
@@ -462,18 +470,27 @@ class _Part:
         self.last = first + length - 1
         self._budget = budget
         self._memory = memory
+        self._given_up = False
         self._task = asyncio.create_task(preparing)
 
     async def ready(self) -> Call:
         """The call that sends it, ready to be made."""
         return await self._task
 
+    def give_up(self) -> None:
+        """Give its memory back as soon as it is not used any more, whether it was sent or not."""
+        if not self._given_up:
+            self._given_up = True
+            self._task.cancel()
+            self._task.add_done_callback(self._ended)
+
     async def release(self) -> None:
-        """Give its memory back, whether it was sent or not."""
-        self._task.cancel()
-        try:
-            await asyncio.wait([self._task])
-        finally:
-            self._budget.release(self._memory)
-            if self._task.done() and not self._task.cancelled():
-                self._task.exception()
+        """Give it up, and wait until its memory is back."""
+        self.give_up()
+        await asyncio.wait([self._task])
+
+    def _ended(self, task: asyncio.Task[Call]) -> None:
+        self._budget.release(self._memory)
+        if not task.cancelled():
+            # Nobody waits for it, so its failure, if there is one, need not be seen.
+            task.exception()

@@ -8,6 +8,7 @@ from aioecrpublic._generated import service
 from aioecrpublic._generated.errors import (
     ImageAlreadyExistsException,
     LayersNotFoundException,
+    LimitExceededException,
     ReferencedImagesNotFoundException,
 )
 from aioecrpublic._generated.types import PutImageRequest
@@ -65,11 +66,10 @@ async def put_manifest(
         except _MENDABLE as error:
             await patience.bear(error, "bringing what it refers to again")
             await restore(node)
+        except LimitExceededException:
+            raise
         except (ServiceError, TransportError) as error:
-            passing = error.retryable if isinstance(error, ServiceError) else error.transient
-            if not passing:
-                raise
-            await patience.bear(error, "putting it again")
+            await patience.outlast(error, "putting it again")
         else:
             image = response.image
             stored = image.image_id.image_digest if image and image.image_id else None

@@ -33,7 +33,7 @@ class LayerBytes:
     def __init__(self, blob: Blob, executor: Executor) -> None:
         self.descriptor: Descriptor = blob.descriptor
         self.buffered = blob.buffered
-        # The furthest byte that was handed to the connection.
+        # Where the bytes end that were last handed to the connection.
         self.sent = 0
         self._blob = blob
         self._executor = executor
@@ -67,7 +67,6 @@ class LayerBytes:
         """Extend the digest if these are the next bytes; called in worker threads."""
         end = offset + len(data)
         if end <= self._hashed:
-            self.sent = end
             return
         # A pass that was given up may still be running while the next begins.
         with self._lock:
@@ -89,6 +88,7 @@ class Part:
     def __init__(self, layer: LayerBytes, reader: BlobReader, first: int) -> None:
         self._layer = layer
         self._reader = reader
+        self._read = 0
         self.first = first
 
     def __len__(self) -> int:
@@ -100,7 +100,14 @@ class Part:
         return self.first + len(self) - 1
 
     def read_at(self, offset: int, length: int, /) -> bytes:
-        """Bytes of the part, shown to the layer's digest as they pass."""
+        """Bytes of the part, shown to the layer's digest as they pass.
+
+        A request is hashed before it is sent, so bytes that come by again are on their way.
+        """
         data = self._reader.read_at(offset, length)
         self._layer.seen(self.first + offset, data)
+        end = offset + length
+        if end <= self._read:
+            self._layer.sent = self.first + end
+        self._read = max(self._read, end)
         return data

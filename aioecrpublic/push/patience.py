@@ -6,12 +6,14 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
+from aioecrpublic._runtime.errors import ServiceError
 from aioecrpublic.push.errors import PushError
 
 if TYPE_CHECKING:
     from aioecrpublic._base import ECRPublicError
+    from aioecrpublic._runtime.errors import TransportError
 
-ATTEMPTS = 8
+ATTEMPTS = 10
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 5.0
 _REMEMBERED = 8
@@ -39,6 +41,13 @@ class Patience:
             self._furthest = reached
             self._in_a_row = 0
             self._tried.clear()
+
+    async def outlast(self, error: ServiceError | TransportError, remedy: str) -> None:
+        """Bear an error that may pass; raise any other."""
+        passing = error.retryable if isinstance(error, ServiceError) else error.transient
+        if not passing:
+            raise error
+        await self.bear(error, remedy)
 
     async def bear(self, error: ECRPublicError, remedy: str) -> None:
         """Wait a little before ``remedy`` is tried.
