@@ -49,7 +49,7 @@ def helper(directory: Path, name: str, script: str, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_entries_are_found_by_any_of_the_registrys_names(config: Path, key: str, host: str) -> None:
-    write(config, ({"auths": {key: ENTRY, "other.example": {}}}))
+    write(config, {"auths": {key: ENTRY, "other.example": {}}})
     assert find_credentials(host) == SOMEONE
     assert find_credentials("elsewhere.example") is None
     assert find_credentials("other.example") is None
@@ -121,7 +121,7 @@ def test_a_file_that_cannot_be_read(config: Path) -> None:
 
 
 def test_helpers_are_asked_for_their_registry(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(config, ({"credHelpers": {"ghcr.io": "test"}, "auths": {"quay.io": ENTRY}}))
+    write(config, {"credHelpers": {"ghcr.io": "test"}, "auths": {"quay.io": ENTRY}})
     helper(
         config.parent,
         "test",
@@ -134,7 +134,7 @@ def test_helpers_are_asked_for_their_registry(config: Path, monkeypatch: pytest.
 
 
 def test_the_store_is_asked_first_for_all_registries(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(config, ({"credsStore": "test", "auths": {"quay.io": ENTRY, "docker.io": {}}}))
+    write(config, {"credsStore": "test", "auths": {"quay.io": ENTRY, "docker.io": {}}})
     helper(
         config.parent,
         "test",
@@ -150,7 +150,7 @@ def test_the_store_is_asked_first_for_all_registries(config: Path, monkeypatch: 
 
 def test_public_images_can_be_read_without_the_store(config: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "aioecrpublic")
-    write(config, ({"credsStore": "not-installed"}))
+    write(config, {"credsStore": "not-installed"})
     assert find_credentials("docker.io") is None
     assert "going on without credentials: docker-credential-not-installed, which" in caplog.text
 
@@ -171,7 +171,7 @@ def test_a_helper_that_does_not_work(
     config: Path, monkeypatch: pytest.MonkeyPatch, script: str, message: str
 ) -> None:
     monkeypatch.setattr(module, "_HELPER_TIMEOUT", 0.2 if "sleep" in script else 30.0)
-    write(config, ({"credHelpers": {"ghcr.io": "test"}}))
+    write(config, {"credHelpers": {"ghcr.io": "test"}})
     helper(config.parent, "test", script, monkeypatch)
     with pytest.raises(ImageError, match=message) as caught:
         find_credentials("ghcr.io")
