@@ -8,22 +8,22 @@ structures in them are in ``aioecrpublic.types``, errors in ``aioecrpublic.error
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from aioecrpublic._base import ECRPublicError
-from aioecrpublic._runtime.credentials import Credentials
-from aioecrpublic._runtime.errors import (
-    ClientStateError,
-    ConfigurationError,
-    CredentialsError,
-    ServiceError,
-    TransportError,
-    ValidationError,
-    WaiterError,
-)
-from aioecrpublic._runtime.hooks import Hook
 from aioecrpublic._version import __version__
-from aioecrpublic.client import ECRPublicClient
 
 if TYPE_CHECKING:
+    from aioecrpublic._base import ECRPublicError
+    from aioecrpublic._runtime.credentials import Credentials
+    from aioecrpublic._runtime.errors import (
+        ClientStateError,
+        ConfigurationError,
+        CredentialsError,
+        ServiceError,
+        TransportError,
+        ValidationError,
+        WaiterError,
+    )
+    from aioecrpublic._runtime.hooks import Hook
+    from aioecrpublic.client import ECRPublicClient
     from aioecrpublic.images import (
         DockerArchive,
         ImageError,
@@ -74,30 +74,53 @@ __all__ = [
     "upload_layer",
 ]
 
-# Those who only call the service do not pay for reading and pushing images: these are loaded when first used.
-_LAZY = dict.fromkeys(
-    ("DockerArchive", "ImageError", "ImageSource", "OCIArchive", "OCILayout", "RegistryImage", "open_image"),
-    "images",
-) | dict.fromkeys(
-    (
-        "ImageJob",
-        "LayerResult",
-        "PushError",
-        "PushEvent",
-        "PushResult",
-        "push_image",
-        "push_images",
-        "upload_layer",
-    ),
-    "push",
-)
+# Loaded when first used: who only calls the service does not pay for reading and pushing images, and who only
+# has the package installed, such as a run of pytest that finds its plugin, pays for nothing.
+_LAZY = {
+    name: module
+    for module, names in {
+        "_base": ("ECRPublicError",),
+        "_runtime.credentials": ("Credentials",),
+        "_runtime.errors": (
+            "ClientStateError",
+            "ConfigurationError",
+            "CredentialsError",
+            "ServiceError",
+            "TransportError",
+            "ValidationError",
+            "WaiterError",
+        ),
+        "_runtime.hooks": ("Hook",),
+        "client": ("ECRPublicClient",),
+        "images": (
+            "DockerArchive",
+            "ImageError",
+            "ImageSource",
+            "OCIArchive",
+            "OCILayout",
+            "RegistryImage",
+            "open_image",
+        ),
+        "push": (
+            "ImageJob",
+            "LayerResult",
+            "PushError",
+            "PushEvent",
+            "PushResult",
+            "push_image",
+            "push_images",
+            "upload_layer",
+        ),
+    }.items()
+    for name in names
+}
 
 
 def __getattr__(name: str) -> object:
-    part = _LAZY.get(name)
-    if part is None:
+    module = _LAZY.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{part}"), name)
+    value: object = getattr(import_module(f"{__name__}.{module}"), name)
     globals()[name] = value
     return value
 

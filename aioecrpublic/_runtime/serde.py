@@ -130,8 +130,12 @@ class Serde:
         return request
 
     def encode_response(self, operation: Operation[Any, Any], response: Response) -> bytes:
-        """What a server answers: the body of a response."""
-        return _encode(self._unstructurer(operation.response_shape)(response)).read()
+        """What a server answers: the body of a response, its own lists there even when they are empty."""
+        message = self._unstructurer(operation.response_shape)(response)
+        for member in self._structure(operation.response_shape).members:
+            if isinstance(self._service.shapes[member.shape], ListOf):
+                message.setdefault(member.wire, [])
+        return _encode(message).read()
 
     def encode_error(self, error: ServiceError) -> bytes:
         """What a server answers: the body of an error, with its modelled members."""

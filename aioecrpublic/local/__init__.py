@@ -4,5 +4,6 @@ It verifies signatures, part order and digests as the service does, so that what
 """
 
 from aioecrpublic.local.server import LocalECRPublic
+from aioecrpublic.local.threaded import serve_in_thread
 
-__all__ = ["LocalECRPublic"]
+__all__ = ["LocalECRPublic", "serve_in_thread"]
