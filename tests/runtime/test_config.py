@@ -19,41 +19,47 @@ from tests.support import oracle
 SERVED = SERVICE.regions
 FLAGS = st.sampled_from([None, None, "true", "false"])
 
-environments = st.fixed_dictionaries({
-    "AWS_DEFAULT_REGION": st.sampled_from([None, "us-east-1", "us-west-2", "eu-west-1"]),
-    "AWS_PROFILE": st.sampled_from([None, "dev"]),
-    "AWS_ENDPOINT_URL": st.sampled_from([None, None, "http://env-all:1"]),
-    "AWS_ENDPOINT_URL_ECR_PUBLIC": st.sampled_from([None, None, "http://env-ecr:2"]),
-    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": FLAGS,
-    "AWS_RETRY_MODE": st.sampled_from([None, "standard", "adaptive", "legacy"]),
-    "AWS_MAX_ATTEMPTS": st.sampled_from([None, "1", "7"]),
-    "AWS_USE_FIPS_ENDPOINT": FLAGS,
-    "AWS_USE_DUALSTACK_ENDPOINT": FLAGS,
-    "AWS_CA_BUNDLE": st.sampled_from([None, "/env/bundle.pem"]),
-    "REQUESTS_CA_BUNDLE": st.sampled_from([None, "/requests/bundle.pem"]),
-    "AWS_SDK_UA_APP_ID": st.sampled_from([None, "env-app"]),
-})
-sections = st.fixed_dictionaries({
-    "region": st.sampled_from([None, "us-west-2", "ap-south-1"]),
-    "endpoint_url": st.sampled_from([None, None, "http://file-all:3"]),
-    "services": st.sampled_from([None, None, "mine"]),
-    "ignore_configured_endpoint_urls": FLAGS,
-    "retry_mode": st.sampled_from([None, "standard", "adaptive"]),
-    "max_attempts": st.sampled_from([None, "2"]),
-    "use_fips_endpoint": FLAGS,
-    "use_dualstack_endpoint": FLAGS,
-    "ca_bundle": st.sampled_from([None, "/file/bundle.pem"]),
-    "sdk_ua_app_id": st.sampled_from([None, "file-app"]),
-})
-arguments = st.fixed_dictionaries({
-    "region": st.sampled_from([None, None, "us-east-1", "us-west-2"]),
-    "endpoint_url": st.sampled_from([None, None, "http://argument:5"]),
-    "profile": st.sampled_from([None, None, "dev", "default"]),
-    "use_fips": st.sampled_from([None, None, True, False]),
-    "use_dualstack": st.sampled_from([None, None, True, False]),
-    "max_attempts": st.sampled_from([None, 5]),
-    "retry_mode": st.sampled_from([None, "standard", "adaptive"]),
-})
+environments = st.fixed_dictionaries(
+    {
+        "AWS_DEFAULT_REGION": st.sampled_from([None, "us-east-1", "us-west-2", "eu-west-1"]),
+        "AWS_PROFILE": st.sampled_from([None, "dev"]),
+        "AWS_ENDPOINT_URL": st.sampled_from([None, None, "http://env-all:1"]),
+        "AWS_ENDPOINT_URL_ECR_PUBLIC": st.sampled_from([None, None, "http://env-ecr:2"]),
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": FLAGS,
+        "AWS_RETRY_MODE": st.sampled_from([None, "standard", "adaptive", "legacy"]),
+        "AWS_MAX_ATTEMPTS": st.sampled_from([None, "1", "7"]),
+        "AWS_USE_FIPS_ENDPOINT": FLAGS,
+        "AWS_USE_DUALSTACK_ENDPOINT": FLAGS,
+        "AWS_CA_BUNDLE": st.sampled_from([None, "/env/bundle.pem"]),
+        "REQUESTS_CA_BUNDLE": st.sampled_from([None, "/requests/bundle.pem"]),
+        "AWS_SDK_UA_APP_ID": st.sampled_from([None, "env-app"]),
+    }
+)
+sections = st.fixed_dictionaries(
+    {
+        "region": st.sampled_from([None, "us-west-2", "ap-south-1"]),
+        "endpoint_url": st.sampled_from([None, None, "http://file-all:3"]),
+        "services": st.sampled_from([None, None, "mine"]),
+        "ignore_configured_endpoint_urls": FLAGS,
+        "retry_mode": st.sampled_from([None, "standard", "adaptive"]),
+        "max_attempts": st.sampled_from([None, "2"]),
+        "use_fips_endpoint": FLAGS,
+        "use_dualstack_endpoint": FLAGS,
+        "ca_bundle": st.sampled_from([None, "/file/bundle.pem"]),
+        "sdk_ua_app_id": st.sampled_from([None, "file-app"]),
+    }
+)
+arguments = st.fixed_dictionaries(
+    {
+        "region": st.sampled_from([None, None, "us-east-1", "us-west-2"]),
+        "endpoint_url": st.sampled_from([None, None, "http://argument:5"]),
+        "profile": st.sampled_from([None, None, "dev", "default"]),
+        "use_fips": st.sampled_from([None, None, True, False]),
+        "use_dualstack": st.sampled_from([None, None, True, False]),
+        "max_attempts": st.sampled_from([None, 5]),
+        "retry_mode": st.sampled_from([None, "standard", "adaptive"]),
+    }
+)
 
 
 def present(values: dict[str, Any]) -> dict[str, Any]:
@@ -72,11 +78,13 @@ def theirs(chosen: dict[str, Any]) -> dict[str, Any] | None:
     """What a botocore client makes of it, or ``None`` if it refuses."""
     retries = present({"mode": chosen["retry_mode"], "total_max_attempts": chosen["max_attempts"]})
     config = oracle.config.Config(
-        **present({
-            "use_fips_endpoint": chosen["use_fips"],
-            "use_dualstack_endpoint": chosen["use_dualstack"],
-            "retries": retries or None,
-        })
+        **present(
+            {
+                "use_fips_endpoint": chosen["use_fips"],
+                "use_dualstack_endpoint": chosen["use_dualstack"],
+                "retries": retries or None,
+            }
+        )
     )
     session = oracle.session.Session(profile=chosen["profile"])
     region = chosen["region"] or session.get_config_variable("region")
@@ -246,5 +254,7 @@ def test_a_system_without_certificates_trusts_botocores(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     paths = ssl.get_default_verify_paths()
-    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths._replace(cafile=None, capath=str(tmp_path)))
+    monkeypatch.setattr(
+        ssl, "get_default_verify_paths", lambda: paths._replace(cafile=None, capath=str(tmp_path))
+    )
     assert transport_module.trust(None).cert_store_stats()["x509_ca"] > 50

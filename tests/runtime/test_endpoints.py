@@ -39,7 +39,9 @@ async def test_a_custom_endpoint_is_used_as_it_is(variable: str, monkeypatch: py
 
 
 async def test_a_region_without_the_service_is_an_error_that_lists_the_others() -> None:
-    with pytest.raises(ConfigurationError, match="'eu-west-1': ECR PUBLIC is served in us-east-1 and us-west-2"):
+    with pytest.raises(
+        ConfigurationError, match="'eu-west-1': ECR PUBLIC is served in us-east-1 and us-west-2"
+    ):
         await ECRPublicClient("eu-west-1").open()
 
 

@@ -90,9 +90,12 @@ def test_the_public_signing_suite(
 hosts = st.sampled_from(["example.com", "EXAMPLE.com", "localhost", "127.0.0.1", "[::1]", "[2001:db8::A]"])
 ports = st.sampled_from(["", ":80", ":443", ":8080", ":1"])
 paths = st.lists(
-    st.sampled_from(["a", "prefix", "..", ".", "", "a b", "ü", "%20", "~x", "a:b", "a+b", "(c)", "x=y"]), max_size=5
+    st.sampled_from(["a", "prefix", "..", ".", "", "a b", "ü", "%20", "~x", "a:b", "a+b", "(c)", "x=y"]),
+    max_size=5,
 ).map(lambda parts: "".join(f"/{part}" for part in parts))
-header_names = st.sampled_from(["Content-Type", "X-Amz-Target", "X-Zulu", "a-header", "X-Amz-E", "X-Amz-Tail"])
+header_names = st.sampled_from(
+    ["Content-Type", "X-Amz-Target", "X-Zulu", "a-header", "X-Amz-E", "X-Amz-Tail"]
+)
 header_values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
 
 

@@ -88,7 +88,9 @@ class Wire:
         self._server.close()
         for writer in list(self._writers):
             writer.close()
-        await asyncio.gather(*self._tasks)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
