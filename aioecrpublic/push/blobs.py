@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from aioecrpublic._runtime.body import blob_reader
 from aioecrpublic._runtime.shapes import BlobInput, BlobReader
 from aioecrpublic.images import Descriptor, FileRange, ImageError
+from aioecrpublic.images.digest import check_digest
 from aioecrpublic.images.handles import FileHandle
 
 if TYPE_CHECKING:
@@ -57,8 +58,10 @@ def open_blob(blob: LayerInput, digest: str | None) -> ReaderBlob:
     """Open ``blob`` and, unless its digest is given, compute it; blocks.
 
     Raises:
-        ImageError: The file cannot be read.
+        ImageError: The file cannot be read, or the digest is none.
     """
+    if digest is not None:
+        check_digest(digest, "upload_layer")
     if not isinstance(blob, str | os.PathLike):
         reader = blob_reader(blob)
         return ReaderBlob(reader, digest or _digest(reader), lambda: None)

@@ -1,4 +1,4 @@
-"""A registry of our own, a client of it, and a test that leaves nothing behind."""
+"""A registry of our own and a client of it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aioecrpublic import ECRPublicClient
 from aioecrpublic.local import LocalECRPublic
 from tests.push.helpers import REPOSITORY, connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from aioecrpublic import ECRPublicClient
 
 
 @pytest.fixture

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aioecrpublic import push_image
+from aioecrpublic.push import (
+    LayerCompleted,
+    LayerProgress,
+    LayerSkipped,
+    LayerStarted,
+    ManifestPut,
+    PushCompleted,
+    PushStarted,
+    upload_layer,
+)
+from tests.push.helpers import REPOSITORY, assert_is_there, assert_nothing_runs, kinds, open_files, tags_of
+from tests.support.oci import write_image, write_index
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aioecrpublic import ECRPublicClient
+    from aioecrpublic.local import LocalECRPublic
+    from aioecrpublic.push import PushEvent
+
+MIB = 1024 * 1024
+
+
+async def test_events_tell_the_whole_story_in_order(client: ECRPublicClient, tmp_path: Path) -> None:
+    image = write_index(tmp_path, layer_size=11 * MIB)
+    events: list[PushEvent] = []
+    result = await push_image(
+        client, str(tmp_path), REPOSITORY, ["a", "b"], part_size=5 * MIB, on_event=events.append
+    )
+    blobs = {*image.layers, *image.configs}
+    assert isinstance(events[0], PushStarted)
+    assert (events[0].digest, events[0].layers) == (image.digest, len(blobs))
+    assert events[0].total_bytes == result.bytes_uploaded
+    assert isinstance(events[-1], PushCompleted)
+    assert events[-1].result == result
+    puts = [(event.digest, event.tag) for event in events if isinstance(event, ManifestPut)]
+    assert puts[-2:] == [(image.digest, "a"), (image.digest, "b")]
+    assert {digest for digest, tag in puts if tag is None} == set(image.manifests) - {image.digest}
+    by_layer: dict[str, list[PushEvent]] = defaultdict(list)
+    for event in events:
+        if isinstance(event, LayerStarted | LayerProgress | LayerCompleted):
+            by_layer[event.digest].append(event)
+    assert by_layer.keys() == blobs
+    for story in by_layer.values():
+        first, *middle, last = story
+        assert isinstance(first, LayerStarted)
+        assert isinstance(last, LayerCompleted)
+        progress = [event for event in middle if isinstance(event, LayerProgress)]
+        assert progress == middle
+        confirmed = [event.bytes_confirmed for event in progress]
+        assert confirmed == sorted(confirmed)
+        assert confirmed[-1] == first.size == last.size
+        assert all(0 <= event.bytes_confirmed <= event.bytes_sent <= first.size for event in progress)
+
+
+async def test_rate_and_eta() -> None:
+    event = LayerProgress(digest="d", size=100, bytes_confirmed=10, bytes_sent=20, elapsed=2.0)
+    assert (event.rate, event.eta) == (10.0, 8.0)
+    fresh = LayerProgress(digest="d", size=100, bytes_confirmed=0, bytes_sent=0, elapsed=0.0)
+    assert (fresh.rate, fresh.eta) == (0.0, None)
+
+
+async def test_an_async_callback_is_told_one_event_at_a_time(
+    server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path
+) -> None:
+    image = write_image(tmp_path, layers=4, layer_size=6 * MIB)
+    inside = 0
+    events: list[PushEvent] = []
+
+    async def tell(event: PushEvent) -> None:
+        nonlocal inside
+        inside += 1
+        await asyncio.sleep(0.001)
+        assert inside == 1
+        inside -= 1
+        events.append(event)
+
+    await push_image(client, str(tmp_path), REPOSITORY, ["1"], part_size=5 * MIB, on_event=tell)
+    assert kinds(events)[0] == "PushStarted"
+    assert kinds(events)[-1] == "PushCompleted"
+    assert kinds(events).count("LayerCompleted") == 5
+    await assert_is_there(server, client, image, ["1"])
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize(
+    "kind", ["PushStarted", "LayerStarted", "LayerProgress", "LayerCompleted", "ManifestPut", "PushCompleted"]
+)
+async def test_a_callback_that_raises_ends_the_push_cleanly(
+    server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path, kind: str, *, asynchronous: bool
+) -> None:
+    image = write_index(tmp_path, layer_size=6 * MIB)
+    before = asyncio.all_tasks()
+
+    def tell(event: PushEvent) -> None:
+        if type(event).__name__ == kind:
+            raise LookupError(kind)
+
+    async def tell_later(event: PushEvent) -> None:
+        await asyncio.sleep(0)
+        tell(event)
+
+    with pytest.raises(LookupError, match=kind):
+        await push_image(
+            client, str(tmp_path), REPOSITORY, ["1"], on_event=tell_later if asynchronous else tell
+        )
+    await assert_nothing_runs(before)
+    assert not [name for name in open_files() if name.startswith(str(tmp_path))]
+    await push_image(client, str(tmp_path), REPOSITORY, ["1"])
+    await assert_is_there(server, client, image, ["1"])
+
+
+async def test_a_callback_that_raises_ends_a_single_upload(client: ECRPublicClient) -> None:
+    def tell(event: PushEvent) -> None:
+        raise LookupError(type(event).__name__)
+
+    with pytest.raises(LookupError, match="LayerStarted"):
+        await upload_layer(client, REPOSITORY, b"content", on_event=tell)
+
+
+async def test_skipped_layers_are_told(client: ECRPublicClient, tmp_path: Path) -> None:
+    image = write_image(tmp_path)
+    await push_image(client, str(tmp_path), REPOSITORY)
+    events: list[PushEvent] = []
+    await push_image(client, str(tmp_path), REPOSITORY, ["1"], on_event=events.append)
+    skipped = {event.digest for event in events if isinstance(event, LayerSkipped)}
+    assert skipped == {*image.layers, image.config}
+    assert await tags_of(client) == {image.digest: ["1"]}
