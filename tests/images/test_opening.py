@@ -84,7 +84,7 @@ async def test_nothing_at_the_path(tmp_path: Path) -> None:
     for text in (str(tmp_path / "nothing"), f"{tmp_path}/nothing:1.0", f"{tmp_path / 'nothing'}:app:1.0"):
         error = await error_of(open_image(text))
         assert error.startswith(f"'{text}': no such file or directory; expected oci:DIR")
-    assert "null byte" in await error_of(open_image("a\0b"))
+    assert "null" in await error_of(open_image("a\0b"))
 
 
 async def test_something_else_at_the_path(tmp_path: Path) -> None:
