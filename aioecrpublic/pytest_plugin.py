@@ -45,14 +45,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def ecr_public_server(request: pytest.FixtureRequest) -> Generator[LocalECRPublic, None, None]:
     """A running ECR Public that only this test knows; ``@pytest.mark.ecr_public(...)`` has its arguments."""
     # Imported here: a run that does not use the fixture does not wait for it.
-    from aioecrpublic.local import LocalECRPublic
-    from aioecrpublic.local.threaded import serve_in_thread
+    from aioecrpublic.local import BackgroundECRPublic, LocalECRPublic
 
     options: dict[str, object] = {}
     for mark in request.node.iter_markers(_MARK):
         options = {**mark.kwargs, **options}
-    with serve_in_thread(LocalECRPublic(**options)) as server:  # type: ignore[arg-type]
-        yield server
+    with BackgroundECRPublic(LocalECRPublic(**options)) as background:  # type: ignore[arg-type]
+        yield background.registry
 
 
 @async_fixture

@@ -3,7 +3,9 @@
 It verifies signatures, part order and digests as the service does, so that what works here works there.
 """
 
+from aioecrpublic.local.accounts import DEFAULT_CREDENTIALS, REGISTRY_ID
+from aioecrpublic.local.background import BackgroundECRPublic
 from aioecrpublic.local.server import LocalECRPublic
-from aioecrpublic.local.threaded import serve_in_thread
+from aioecrpublic.local.state import Settings
 
-__all__ = ["LocalECRPublic", "serve_in_thread"]
+__all__ = ["DEFAULT_CREDENTIALS", "REGISTRY_ID", "BackgroundECRPublic", "LocalECRPublic", "Settings"]
