@@ -72,11 +72,11 @@ class ECRPublicClient(Operations):
             ECRPublicError: As ``describe_repositories``, but for its not being there.
         """
 
-        async def look() -> Repository:
+        async def look() -> Repository | None:
             response = await self.describe_repositories(
                 repository_names=[repository_name], registry_id=registry_id
             )
-            return response.repositories[0]
+            return next(iter(response.repositories), None)
 
         what = f"repository {repository_name!r}"
         return await _poll(look, (RepositoryNotFoundException,), what, timeout, poll_interval)
@@ -112,13 +112,13 @@ class ECRPublicClient(Operations):
         if image_tag is None and image_digest is None:
             raise ValidationError("wait_until_image_exists", ("image_tag or image_digest is required",))
 
-        async def look() -> ImageDetail:
+        async def look() -> ImageDetail | None:
             response = await self.describe_images(
                 repository_name=repository_name,
                 registry_id=registry_id,
                 image_ids=[ImageIdentifier(image_tag=image_tag, image_digest=image_digest)],
             )
-            return response.image_details[0]
+            return next(iter(response.image_details), None)
 
         what = f"image {image_tag or image_digest!r} in {repository_name!r}"
         missing = (ImageNotFoundException, RepositoryNotFoundException)
@@ -126,7 +126,7 @@ class ECRPublicClient(Operations):
 
 
 async def _poll(
-    look: Callable[[], Awaitable[_T]],
+    look: Callable[[], Awaitable[_T | None]],
     missing: tuple[type[ServiceError], ...],
     what: str,
     timeout: float,  # noqa: ASYNC109 - the last answer is to be the error's cause
@@ -134,10 +134,13 @@ async def _poll(
 ) -> _T:
     deadline = time.monotonic() + timeout
     while True:
+        answer: ServiceError | None = None
         try:
-            return await look()
+            if (found := await look()) is not None:
+                return found
         except missing as error:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise WaiterError(f"{what} did not come within {timeout:g} s") from error
-            await asyncio.sleep(min(interval, left))
+            answer = error
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise WaiterError(f"{what} did not come within {timeout:g} s") from answer
+        await asyncio.sleep(min(interval, left))

@@ -43,7 +43,7 @@ class Paginator(Generic[PageT, ItemT]):
             BrokenReplyError: The service answers the token that it was asked with, which would never end.
         """
         request = self._request
-        seen: set[str] = set()
+        seen = {getattr(request, self._pagination.input_token)}
         while True:
             page = await self._call(self._operation, request)
             yield page

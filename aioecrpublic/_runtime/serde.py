@@ -119,7 +119,7 @@ class Serde:
         response: _ResponseT = self._decode(operation.response_shape, data)
         return response
 
-    def decode_request(self, operation: Operation[_RequestT, Any], data: bytes) -> _RequestT:  # type: ignore[type-var]
+    def decode_request(self, operation: Operation[_RequestT, Any], data: bytes | bytearray) -> _RequestT:  # type: ignore[type-var]
         """What a server reads: the request in a body.
 
         Raises:
@@ -164,7 +164,7 @@ class Serde:
         except _MALFORMED as error:
             raise SerdeError(f"{code}: {error}") from error
 
-    def _decode(self, shape: str, data: bytes) -> Any:
+    def _decode(self, shape: str, data: bytes | bytearray) -> Any:
         try:
             message = json.loads(data) if data else {}
             if not isinstance(message, dict):

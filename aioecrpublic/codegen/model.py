@@ -20,23 +20,23 @@ _SCALARS = frozenset({"string", "integer", "long", "float", "double", "boolean",
 _TRAITS = frozenset({
     "type", "documentation", "members", "required", "member", "key", "value", "min", "max", "pattern", "enum",
     "exception", "fault", "error", "sensitive", "deprecated", "deprecatedMessage", "union", "box",
-    "retryable", "synthetic", "deprecatedSince",
+    "retryable", "synthetic", "deprecatedSince", "flattened",
 })  # fmt: skip
 _PROTOCOLS = {"1.0": "application/x-amz-json-1.0", "1.1": "application/x-amz-json-1.1"}
 
 
 @attrs.frozen
 class MemberModel:
-    """One member of a structure in the model."""
+    """One member of a structure in the model; ``name`` is its name in Python."""
 
     wire: str
     shape: str
     required: bool
     documentation: str
+    name: str = attrs.field()
 
-    @property
-    def name(self) -> str:
-        """Its name in Python."""
+    @name.default
+    def _name(self) -> str:
         return snake_case(self.wire)
 
 
@@ -182,9 +182,35 @@ def _read_operations(
         request = _own_structure(body.get("input"), f"{name}Request", shapes, taken)
         response = _own_structure(body.get("output"), f"{name}Response", shapes, taken)
         errors = tuple(sorted(error["shape"] for error in body.get("errors", ())))
-        yield OperationModel(
-            name, request, response, errors, body.get("documentation", ""), paginators.get(name)
-        )
+        shapes[response] = _beside_metadata(shapes[response])
+        pagination = paginators.get(name)
+        if pagination is not None and not _is_plain(pagination, shapes[request], shapes[response], shapes):
+            pagination = None
+        yield OperationModel(name, request, response, errors, body.get("documentation", ""), pagination)
+
+
+def _beside_metadata(response: ShapeModel) -> ShapeModel:
+    """The response, its members out of the way of the ``metadata`` that every response has."""
+    members = tuple(
+        attrs.evolve(member, name="metadata_") if member.name == "metadata" else member
+        for member in response.members
+    )
+    return attrs.evolve(response, members=members)
+
+
+def _is_plain(
+    pagination: Mapping[str, Any], request: ShapeModel, response: ShapeModel, shapes: Mapping[str, ShapeModel]
+) -> bool:
+    """Whether it pages by one token through one list, which is what ``Paginator`` does.
+
+    Other operations page by several tokens, or answer several lists or one inside another structure; they are
+    called page by page.
+    """
+    asked = {member.wire: shapes[member.shape].type for member in request.members}
+    answered = {member.wire: shapes[member.shape].type for member in response.members}
+    keys = [pagination.get(key) for key in ("input_token", "output_token", "result_key")]
+    given, following, result = (key if isinstance(key, str) else "" for key in keys)
+    return (asked.get(given), answered.get(following), answered.get(result)) == ("string", "string", "list")
 
 
 def _own_structure(

@@ -133,7 +133,12 @@ class _Renderer:
         return {
             "imports": _join_imports(
                 [*_standard_imports(body, enum=False), *_from("typing", _named(body, "ClassVar"))],
-                _from("aioecrpublic._runtime.errors", ["ServiceError"]),
+                sorted(
+                    [
+                        *([f"from {self.target.package} import types"] if "types." in body else []),
+                        "from aioecrpublic._runtime.errors import ServiceError",
+                    ]
+                ),
             ),
             "exported": [error.name for error in errors],
             "errors": errors,
@@ -291,13 +296,10 @@ class _Renderer:
         )
 
     def _fields(self, shape: ShapeModel, annotator: Annotator) -> list[str]:
-        reserved = {"metadata"} if shape.name in self.responses else set()
-        if clash := sorted(reserved & {member.name for member in shape.members}):
-            raise GeneratorError(f"{shape.name}: members {clash} have the name of a response's own")
         return [annotator.field(shape, member) for member in _required_first(shape.members)]
 
     def _error(self, shape: ShapeModel) -> _Error:
-        annotator = Annotator(self.model, self.sent)
+        annotator = Annotator(self.model, self.sent, prefix="types.")
         facts = self.model.overlay.errors.get(shape.name)
         members = [member for member in shape.members if member.name != "message"]
         body = [f"default_code = {_literal(shape.name)}"]
@@ -449,8 +451,6 @@ def _pagination_entry(operation: OperationModel) -> str:
         "result_key": "result",
         "limit_key": "limit",
     }
-    if any(not isinstance(pagination[key], str) for key in keys if key in pagination):
-        raise GeneratorError(f"{operation.name}: paginators with several keys are not understood")
     parts = [
         f"{ours}={_literal(snake_case(pagination[key]))}" for key, ours in keys.items() if key in pagination
     ]

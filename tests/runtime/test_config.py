@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +14,9 @@ import aioecrpublic._runtime.transport as transport_module
 from aioecrpublic import ConfigurationError, Credentials, ECRPublicClient
 from aioecrpublic._generated.service import SERVICE
 from tests.support import oracle
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SERVED = SERVICE.regions
 FLAGS = st.sampled_from([None, None, "true", "false"])
@@ -161,7 +163,7 @@ def test_settings_are_found_where_botocore_finds_them(
             patch.setenv("AWS_CONFIG_FILE", str(config))
         else:
             patch.delenv("AWS_PROFILE", raising=False)
-            chosen = chosen | {"profile": None}
+            chosen |= {"profile": None}
         if chosen["endpoint_url"] and (chosen["use_fips"] or chosen["use_dualstack"]):
             # botocore lets the endpoint win; who asks for both in one breath is told so here.
             assert ours(chosen) is None
@@ -255,6 +257,6 @@ def test_a_system_without_certificates_trusts_botocores(
 ) -> None:
     paths = ssl.get_default_verify_paths()
     monkeypatch.setattr(
-        ssl, "get_default_verify_paths", lambda: paths._replace(cafile=None, capath=str(tmp_path))
+        ssl, "get_default_verify_paths", lambda: paths._replace(cafile="", capath=str(tmp_path))
     )
     assert transport_module.trust(None).cert_store_stats()["x509_ca"] > 50

@@ -111,7 +111,7 @@ def test_proxies_are_found_as_botocore_finds_them(
     assert find_proxy(url) == proxy
     theirs = oracle.utils.get_environ_proxies(url).get("https")
     assert (theirs is None) == (proxy is None)
-    assert theirs is None or theirs in {proxy, proxy.removeprefix("http://"), proxy.removeprefix("http:")}
+    assert theirs is None or (proxy or "").endswith(theirs.removeprefix("//"))
 
 
 async def test_a_proxy_that_is_none_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,7 +110,7 @@ header_values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_
     token=st.none() | st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=80),
     moment=st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2200, 1, 1)),  # noqa: DTZ001 - naive UTC
 )
-def test_every_signature_is_botocores(  # noqa: PLR0917 - hypothesis fills them by name
+def test_every_signature_is_botocores(
     scheme: str,
     host: str,
     port: str,

@@ -17,6 +17,7 @@ from aioecrpublic._runtime.shapes import (
     Operation,
     Response,
     Service,
+    Shape,
     String,
     Structure,
     Timestamp,
@@ -165,7 +166,7 @@ class Everything:
     name: Any = None
 
 
-SHAPES = {
+SHAPES: dict[str, Shape] = {
     "Everything": Structure(
         Everything,
         (
@@ -189,7 +190,7 @@ SHAPES = {
 OPERATION: Operation[Any, Any] = Operation(
     name="Do",
     method="do",
-    request=Everything,  # type: ignore[type-var]
+    request=Everything,
     response=Response,
     request_shape="Everything",
     response_shape="Everything",
