@@ -10,9 +10,12 @@ import re
 import sys
 import tempfile
 
+import awscli  # type: ignore[import-not-found]
 from awscli.clidriver import create_clidriver  # type: ignore[import-not-found]
 
 driver = create_clidriver()
+# Version 2 takes blobs in base64 unless told otherwise, version 1 takes them as they are.
+RAW = ["--cli-binary-format", "raw-in-base64-out"] if awscli.__version__.startswith("2.") else []
 
 
 def call(operation: str, params: dict[str, object]) -> dict[str, object]:
@@ -21,7 +24,15 @@ def call(operation: str, params: dict[str, object]) -> dict[str, object]:
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".json") as file:
         json.dump(params, file)
         file.flush()
-        arguments = ["ecr-public", command, "--cli-input-json", f"file://{file.name}", "--output", "json"]
+        arguments = [
+            "ecr-public",
+            command,
+            "--cli-input-json",
+            f"file://{file.name}",
+            "--output",
+            "json",
+            *RAW,
+        ]
         # Pages as the service cuts them, for those commands that would put them together.
         if operation in {"DescribeRepositories", "DescribeImages", "DescribeImageTags", "DescribeRegistries"}:
             arguments.append("--no-paginate")
