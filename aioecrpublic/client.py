@@ -14,7 +14,9 @@ from aioecrpublic._generated.types import ImageDetail, ImageIdentifier, Reposito
 from aioecrpublic._runtime.errors import ServiceError, ValidationError, WaiterError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from aioecrpublic._runtime.validate import Hint
 
 __all__ = ["ECRPublicClient"]
 
@@ -46,7 +48,7 @@ class ECRPublicClient(Operations):
     does not serve ECR Public gives way to us-east-1; one that is asked for by argument is an error.
     """
 
-    hints: ClassVar = MappingProxyType({"RepositoryName": _explain_repository_name})
+    hints: ClassVar[Mapping[str, Hint]] = MappingProxyType({"RepositoryName": _explain_repository_name})
 
     async def wait_until_repository_exists(
         self,

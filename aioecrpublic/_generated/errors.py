@@ -136,7 +136,7 @@ class LimitExceededException(ServiceError):
     """
 
     default_code = "LimitExceededException"
-    modelled_retryable = False
+    modelled_retryable: ClassVar[bool | None] = False
 
 
 class ReferencedImagesNotFoundException(ServiceError):
@@ -190,7 +190,7 @@ class ServerException(ServiceError):
 
     default_code = "ServerException"
     default_status = 500
-    modelled_retryable = True
+    modelled_retryable: ClassVar[bool | None] = True
 
 
 class TooManyTagsException(ServiceError):

@@ -96,7 +96,7 @@ class Body:
     def __init__(self, segments: tuple[bytes | BlobSegment, ...]) -> None:
         self._segments = segments
         self._digest: str | None = None
-        self.length = sum(
+        self.length: int = sum(
             part.encoded_length if isinstance(part, BlobSegment) else len(part) for part in segments
         )
 

@@ -70,7 +70,7 @@ class TransportError(ECRPublicError):
         super().__init__(message)
         self.operation: str | None = None
         self.attempts = 0
-        self.retry_delay = 0.0
+        self.retry_delay: float = 0.0
         self.status = status
         self.request_id = request_id
         self.transient = True
@@ -125,14 +125,14 @@ class ServiceError(ECRPublicError):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.code = code or self.default_code
+        self.code: str = code or self.default_code
         self.operation = operation
         self.request_id = request_id
-        self.status = self.default_status if status is None else status
+        self.status: int = self.default_status if status is None else status
         self.retryable = False
         self.throttling = False
         self.attempts = 0
-        self.retry_delay = 0.0
+        self.retry_delay: float = 0.0
         for name, value in members.items():
             if name not in self.members:
                 raise TypeError(f"{type(self).__name__} has no member {name!r}")

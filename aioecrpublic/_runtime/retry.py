@@ -131,7 +131,7 @@ class RetryQuota:
     _COSTS: Final = {Verdict.TRANSIENT: 14, Verdict.THROTTLED: 5}
 
     def __init__(self) -> None:
-        self.available = self.CAPACITY
+        self.available: int = self.CAPACITY
 
     def acquire(self, verdict: Verdict) -> int | None:
         """The tokens taken for a retry, or ``None`` if there are not enough left."""

@@ -155,13 +155,14 @@ class _Renderer:
         body = "\n".join(method["parameters"] for method in methods)
         return {
             "imports": _join_imports(
-                _standard_imports(body, enum=False),
+                [*_standard_imports(body, enum=False), "from typing import ClassVar"],
                 sorted(
                     [
                         f"from {self.target.package} import service, types",
+                        f"from {self.target.package}.service import SERVICE",
                         "from aioecrpublic._runtime.client import BaseClient",
                         *(["from aioecrpublic._runtime.paginate import Paginator"] if paginators else []),
-                        *_from("aioecrpublic._runtime.shapes", _named(body, "BlobInput")),
+                        *_from("aioecrpublic._runtime.shapes", [*_named(body, "BlobInput"), "Service"]),
                     ]
                 ),
             ),
@@ -306,7 +307,7 @@ class _Renderer:
         if facts and facts.status != 400:  # noqa: PLR2004 - the base class's default
             body.append(f"default_status = {facts.status}")
         if facts and facts.retryable is not None:
-            body.append(f"modelled_retryable = {facts.retryable}")
+            body.append(f"modelled_retryable: ClassVar[bool | None] = {facts.retryable}")
         if members:
             body.append(
                 f"members: ClassVar[tuple[str, ...]] = {_tuple(_literal(member.name) for member in members)}"
