@@ -267,6 +267,8 @@ class _Pusher:
             check_layer_size(descriptor.digest, descriptor.size)
             if not await destination.has(descriptor.digest):
                 return await self._upload_opened(LayerUpload(destination, opened, self._upload))
+            if self._upload.journal is not None:
+                await self._upload.journal.forget(destination, descriptor.digest)
             await self._upload.emitter.emit(
                 LayerSkipped(digest=descriptor.digest, size=descriptor.size, media_type=descriptor.media_type)
             )

@@ -28,7 +28,7 @@ class ReaderBlob:
     buffered = False
 
     def __init__(self, reader: BlobReader, digest: str, close: Callable[[], None]) -> None:
-        self.descriptor = Descriptor(media_type=_ANY, digest=digest, size=len(reader))
+        self.descriptor: Descriptor = Descriptor(media_type=_ANY, digest=digest, size=len(reader))
         self._reader = reader
         self._close = close
 

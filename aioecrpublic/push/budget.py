@@ -23,8 +23,8 @@ class MemoryBudget:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.used = 0
-        self.peak = 0
+        self.used: int = 0
+        self.peak: int = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     def try_acquire(self, size: int) -> bool:

@@ -168,6 +168,9 @@ class ImagePush:
 
     async def _skip(self, blob: Descriptor) -> None:
         self._mark(blob.digest)
+        if self._upload.journal is not None:
+            # An upload of it may have ended without our hearing of it.
+            await self._upload.journal.forget(self._destination, blob.digest)
         await self._emitter.emit(LayerSkipped(digest=blob.digest, size=blob.size, media_type=blob.media_type))
 
     def _mark(self, digest: str) -> None:

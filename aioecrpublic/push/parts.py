@@ -32,7 +32,7 @@ class LayerBytes:
 
     def __init__(self, blob: Blob, executor: Executor) -> None:
         self.descriptor: Descriptor = blob.descriptor
-        self.buffered = blob.buffered
+        self.buffered: bool = blob.buffered
         # Where the bytes end that were last handed to the connection.
         self.sent = 0
         self._blob = blob

@@ -6,7 +6,7 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
-from aioecrpublic._runtime.errors import ServiceError
+from aioecrpublic._runtime.errors import BrokenReplyError, ServiceError
 from aioecrpublic.push.errors import PushError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Patience:
     """
 
     def __init__(self, what: str, attempts: int = ATTEMPTS) -> None:
-        self.failures = 0
+        self.failures: int = 0
         self._what = what
         self._attempts = attempts
         self._in_a_row = 0
@@ -45,7 +45,8 @@ class Patience:
     async def outlast(self, error: ServiceError | TransportError, remedy: str) -> None:
         """Bear an error that may pass; raise any other."""
         passing = error.retryable if isinstance(error, ServiceError) else error.transient
-        if not passing:
+        # Not to be trusted in general, but every call of a push can be made again.
+        if not passing and not isinstance(error, BrokenReplyError):
             raise error
         await self.bear(error, remedy)
 

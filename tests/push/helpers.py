@@ -92,7 +92,7 @@ def open_files() -> set[str]:
 
 
 async def assert_nothing_runs(before: set[asyncio.Task[object]]) -> None:
-    """Hold that no task is left but those of ``before``; the registry's own come and go with its connections."""
+    """Hold that no task is left but those of ``before`` and the registry's, which come and go."""
     for _ in range(100):
         left = [task for task in asyncio.all_tasks() - before if _is_ours(task)]
         if not left:

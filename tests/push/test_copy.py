@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
@@ -15,9 +15,9 @@ from aioecrpublic.images import RegistryCredentials, RegistryImage
 from aioecrpublic.push import ImageJob, LayerResumed, push_images
 from aioecrpublic.push.budget import MIB, MemoryBudget
 from aioecrpublic.push.copy import copy_image
-from tests.push.helpers import REPOSITORY, Wire, assert_is_there, connect, tags_of
+from tests.push.helpers import REPOSITORY, Wire, assert_is_there, assert_nothing_runs, connect, tags_of
 from tests.support.docker_registry import PASSWORD, USERNAME, docker_registry
-from tests.support.oci import BuiltImage, LayoutBuilder, random_layer, write_image, write_index
+from tests.support.oci import BuiltImage, LayoutBuilder, digest_of, random_layer, write_image, write_index
 from tests.support.tools import skopeo
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aioecrpublic import ECRPublicClient
+    from aioecrpublic._runtime.hooks import SendEvent
     from aioecrpublic.local import LocalECRPublic
     from aioecrpublic.push import PushEvent
 
@@ -39,10 +40,27 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield host
 
 
-def publish(image: BuiltImage, target: str, *options: str, reference: str = "1.0") -> None:
+def publish(
+    image: BuiltImage, target: str, *options: str, reference: str = "1.0", exact: bool = True
+) -> None:
     """Push an image with skopeo."""
     source = f"oci:{image.directory}:{reference}"
-    skopeo("copy", "--all", "--dest-tls-verify=false", *options, source, f"docker://{target}")
+    given = (*options, "--preserve-digests" if exact else "--format=v2s2")
+    skopeo("copy", "--all", "--dest-tls-verify=false", *given, source, f"docker://{target}")
+
+
+async def publish_index(image: BuiltImage, repository: str, tag: str) -> None:
+    """Put an index of what is there; skopeo does not put indexes of artifacts."""
+    host, _, name = repository.partition("/")
+    async with (
+        ClientSession() as session,
+        session.put(
+            f"http://{host}/v2/{name}/manifests/{tag}",
+            data=image.read(image.digest),
+            headers={"Content-Type": image.media_type},
+        ) as reply,
+    ):
+        assert reply.status == 201, await reply.text()
 
 
 @attrs.define
@@ -106,22 +124,25 @@ async def test_an_image_arrives_byte_for_byte_and_only_once(
     kind: str, registry: str, server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path
 ) -> None:
     write = write_index if kind == "index" else write_image
-    image = write(tmp_path / "image", docker=kind == "docker", real_layers=True, layer_size=50_000)
-    publish(image, f"{registry}/copy/{kind}:1.0")
+    image = write(tmp_path / "image", real_layers=True, layer_size=50_000)
+    publish(
+        image, f"{registry}/copy/{kind}:1.0", "--format=v2s2" if kind == "docker" else "--preserve-digests"
+    )
     source = f"docker://{registry}/copy/{kind}:1.0"
     wire = Wire()
     async with connect(server, hooks=[wire]) as watched:
         tasks = asyncio.all_tasks()
         first = await copy_image(watched, source, REPOSITORY)
-        assert asyncio.all_tasks() <= tasks
-        assert first.digest == image.digest
-        raw = skopeo("inspect", "--raw", "--tls-verify=false", source)
-        assert (await server.read_manifest(REPOSITORY, first.digest)).decode() == raw
-        await assert_is_there(server, client, image, ["1.0"])
+        await assert_nothing_runs(tasks)
+        raw = skopeo("inspect", "--raw", "--tls-verify=false", source).encode()
+        assert first.digest == digest_of(raw)
+        assert await server.read_manifest(REPOSITORY, first.digest) == raw
         assert first.layers_uploaded == len(image.layers) + len(image.configs)
+        if kind != "docker":
+            await assert_is_there(server, client, image, ["1.0"])
         wire.sent.clear()
         again = await copy_image(watched, source, REPOSITORY)
-    assert (again.digest, again.layers_uploaded, again.bytes_uploaded) == (image.digest, 0, 0)
+    assert (again.digest, again.layers_uploaded, again.bytes_uploaded) == (first.digest, 0, 0)
     assert not set(UPLOADING) & set(wire.sent)
 
 
@@ -192,30 +213,29 @@ async def test_a_source_that_breaks_off_goes_on(
 
 
 async def test_a_copy_that_died_goes_on_in_the_middle_of_its_layer(
-    registry: str, passing: Passing, server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path
+    registry: str, server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path
 ) -> None:
-    image = write_image(tmp_path / "image", layers=1, layer_size=12 * MIB)
+    image = write_image(tmp_path / "image", layers=1, layer_size=16 * MIB)
     publish(image, f"{registry}/copy/died:1.0")
-    source = f"docker://{passing.host}/copy/died:1.0"
-    journal = tmp_path / "journal"
-    confirmed = asyncio.Event()
+    source = f"docker://{registry}/copy/died:1.0"
+    options: dict[str, Any] = {"journal": tmp_path / "journal", "part_size": 5 * MIB}
 
-    def watch(event: PushEvent) -> None:
-        if getattr(event, "bytes_confirmed", 0):
-            confirmed.set()
+    class Death(Wire):
+        async def before_send(self, event: SendEvent) -> None:
+            await super().before_send(event)
+            # The config's only part and the layer's first are there by then.
+            if self.count("UploadLayerPart") == 3:
+                copying.cancel()
 
-    copying = asyncio.ensure_future(
-        copy_image(client, source, REPOSITORY, journal=journal, on_event=watch, part_size=5 * MIB)
-    )
-    await asyncio.wait([copying, asyncio.ensure_future(confirmed.wait())], return_when="FIRST_COMPLETED")
-    copying.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await copying
+    async with connect(server, hooks=[Death()]) as dying:
+        copying = asyncio.ensure_future(copy_image(dying, source, REPOSITORY, **options))
+        with pytest.raises(asyncio.CancelledError):
+            await copying
     events: list[PushEvent] = []
-    await copy_image(client, source, REPOSITORY, journal=journal, on_event=events.append, part_size=5 * MIB)
+    await copy_image(client, source, REPOSITORY, on_event=events.append, **options)
     (resumed,) = [event for event in events if isinstance(event, LayerResumed)]
     assert resumed.bytes_confirmed >= 5 * MIB
-    assert not journal.exists()
+    assert not (tmp_path / "journal").exists()
     await assert_is_there(server, client, image, ["1.0"])
 
 
@@ -229,12 +249,13 @@ async def test_referrers_and_cosign_tags_come_along_on_request(
     sbom = builder.artifact(subject, b"sbom", "application/spdx+json")
     signature = builder.image([random_layer(100, 7)])
     signed = f"{image.digest.replace(':', '-')}.sig"
-    publish(image, f"{registry}/copy/attached:1.0")
-    for part, tag in ((signature, signed), (sbom, f"sha256-{child['digest'][7:]}")):
-        # docker-registry has no referrers API: what refers to an image is listed under the tag of its digest.
-        whole = builder.index([part]) if part is sbom else part
-        builder.tag(whole, "attached")
-        publish(whole, f"{registry}/copy/attached:{tag}", reference="attached")
+    repository = f"{registry}/copy/attached"
+    publish(image, f"{repository}:1.0")
+    for part, tag in ((signature, signed), (sbom, "sbom")):
+        builder.tag(part, tag)
+        publish(part, f"{repository}:{tag}", reference=tag)
+    # docker-registry has no referrers API: what refers to a manifest is listed under the tag of its digest.
+    await publish_index(builder.index([sbom]), repository, child["digest"].replace(":", "-"))
     source = f"docker://{registry}/copy/attached:1.0"
     plain = await copy_image(client, source, REPOSITORY)
     assert await tags_of(client) == {digest: ["1.0"] * (digest == image.digest) for digest in image.manifests}

@@ -62,7 +62,7 @@ async def test_events_tell_the_whole_story_in_order(client: ECRPublicClient, tmp
         assert all(0 <= event.bytes_confirmed <= event.bytes_sent <= first.size for event in progress)
 
 
-async def test_rate_and_eta() -> None:
+def test_rate_and_eta() -> None:
     event = LayerProgress(digest="d", size=100, bytes_confirmed=10, bytes_sent=20, elapsed=2.0)
     assert (event.rate, event.eta) == (10.0, 8.0)
     fresh = LayerProgress(digest="d", size=100, bytes_confirmed=0, bytes_sent=0, elapsed=0.0)

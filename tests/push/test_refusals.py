@@ -87,7 +87,6 @@ async def test_an_empty_blob(client: ECRPublicClient, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "break_it",
     [
-        lambda document: document.update(layers=None),
         lambda document: document.update(layers={}),
         lambda document: document.update(config=None),
         lambda document: document["layers"][0].pop("digest"),

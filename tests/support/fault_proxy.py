@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from multiprocessing.connection import Connection
 
-STALL: Final = 0.6
+STALL: Final = 0.4
 """Seconds that a stalled request is held; a test's ``read_timeout`` is to be shorter."""
 
 NETWORK: Final = (
@@ -41,7 +41,6 @@ SERVICE: Final = (
     "layers-gone",
 )
 FAULTS: Final = NETWORK + SERVICE
-# After these the service has done what it was asked, whatever the client makes of it.
 _STATUS_LINES: Final = {
     "500": (500, "application/x-amz-json-1.1", b'{"__type":"ServerException","message":"oops"}'),
     "502-html": (502, "text/html", b"<html><body>Bad Gateway</body></html>"),
@@ -62,21 +61,24 @@ class FaultProxy:
         self._pipe = pipe
         self.url = f"http://127.0.0.1:{port}"
 
-    def plan(self, faults: dict[int, str]) -> None:
-        """Begin counting requests at 0 and do to them what ``faults`` says."""
-        self._pipe.send(faults)
+    def plan(self, faults: dict[int, str], upstream_port: int | None = None) -> None:
+        """Begin counting requests at 0 and do to them what ``faults`` says; perhaps before another registry."""
+        self._pipe.send((faults, upstream_port))
         self._pipe.recv()
 
     def seen(self) -> dict[str, Any]:
-        """What came by since the plan was made: requests, bytes of UploadLayerPart bodies, faults done."""
+        """What came by since the plan was made.
+
+        ``requests``, ``part_bytes`` (of the layers, in requests that arrived whole or not), ``faults`` done.
+        """
         self._pipe.send(None)
         answer: dict[str, Any] = self._pipe.recv()
         return answer
 
 
 @contextlib.contextmanager
-def fault_proxy(upstream_port: int) -> Generator[FaultProxy, None, None]:
-    """A running proxy in front of ``127.0.0.1:upstream_port``."""
+def fault_proxy(upstream_port: int = 0) -> Generator[FaultProxy, None, None]:
+    """A running proxy in front of ``127.0.0.1:upstream_port``; a plan may name another."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(upstream_port, theirs), daemon=True)
@@ -124,7 +126,9 @@ class _Proxy:
         if plan is None:
             self._pipe.send({"requests": self._count, "part_bytes": self._part_bytes, "faults": self._done})
         else:
-            self._reset(plan)
+            faults, upstream_port = plan
+            self._reset(faults)
+            self._upstream_port = upstream_port or self._upstream_port
             self._pipe.send("ready")
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -136,6 +140,8 @@ class _Proxy:
             writer.transport.abort()
         finally:
             writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -146,23 +152,36 @@ class _Proxy:
         if fault == "cut-before-request":
             raise _CutError
         length = _content_length(head)
+        part = _operation(head) == "UploadLayerPart"
         if fault == "cut-inside-request":
             await reader.readexactly(length // 2)
+            self._part_bytes += length * 3 // 8 if part else 0
             raise _CutError
-        body = await reader.readexactly(length)
+        body = await self._read(reader, length, counted=part)
         reply = await self._reply(fault, head, body)
         await self._answer(fault, reply, writer)
         return True
 
+    async def _read(self, reader: asyncio.StreamReader, length: int, *, counted: bool) -> bytes:
+        pieces = []
+        while length:
+            piece = await reader.read(min(length, 2**16))
+            if not piece:
+                raise _CutError
+            pieces.append(piece)
+            length -= len(piece)
+            if counted:
+                # Base64 takes four bytes for three.
+                self._part_bytes += len(piece) * 3 // 4
+        return b"".join(pieces)
+
     async def _reply(self, fault: str, head: bytes, body: bytes) -> bytes:
         operation = _operation(head)
-        if operation == "UploadLayerPart":
-            self._part_bytes += len(body)
         if fault in _STATUS_LINES:
             return _http(*_STATUS_LINES[fault])
         if fault == "stall-before":
+            # The request arrives when its sender has long given it up, and sent it again.
             await asyncio.sleep(STALL)
-            raise _CutError
         made_up = self._make_up(fault, operation, body)
         if made_up is not None:
             return made_up
