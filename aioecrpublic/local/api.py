@@ -5,27 +5,34 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from aioecrpublic._generated.errors import InvalidParameterException, ServerException
 from aioecrpublic._generated.service import SERVICE
 from aioecrpublic._runtime.errors import ServiceError
-from aioecrpublic._runtime.serde import Serde, SerdeError
+from aioecrpublic._runtime.serde import MissingMemberError, Serde, SerdeError
 from aioecrpublic._runtime.validate import problems
 from aioecrpublic.local.operations import HANDLERS
+from aioecrpublic.local.operations.policies import authorize
 from aioecrpublic.local.state import Context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aioecrpublic.local.signature import SignatureCheck
+    from aioecrpublic._runtime.shapes import Operation
+    from aioecrpublic.local.signature import Claim, SignatureCheck
     from aioecrpublic.local.state import State
 
 _log = logging.getLogger("aioecrpublic.local")
 # base64 of the largest part, and the JSON around it.
-LARGEST_BODY: Final = 4 * (20_971_520 // 3 + 1) + 64 * 1024
+_LARGEST_PART: Final = 4 * (20_971_520 // 3 + 1) + 64 * 1024
+# A manifest of 4 MiB of which every character is escaped.
+_LARGEST_MANIFEST: Final = 6 * 4_194_304 + 64 * 1024
+# The largest of the others is catalog data: a logo of 512 000 bytes in base64 and two long texts.
+_LARGEST_OTHER: Final = 2 * 1024 * 1024
+_LARGEST: Final = {"UploadLayerPart": _LARGEST_PART, "PutImage": _LARGEST_MANIFEST}
 
 
 @attrs.frozen
@@ -42,8 +49,23 @@ class ApiReply:
         return {"Content-Type": SERVICE.content_type, "x-amzn-RequestId": self.request_id}
 
 
+@attrs.frozen
+class ApiCall:
+    """A request whose body is worth reading."""
+
+    operation: Operation[Any, Any]
+    path: str
+    headers: Mapping[str, str]
+    claim: Claim
+
+    @property
+    def largest_body(self) -> int:
+        """Bytes that its body may have."""
+        return _LARGEST.get(self.operation.name, _LARGEST_OTHER)
+
+
 class Api:
-    """The operations behind their protocol. ``answer`` blocks: it hashes, decodes and writes.
+    """The operations behind their protocol.
 
     Args:
         state: The registry.
@@ -53,37 +75,57 @@ class Api:
     def __init__(self, state: State, signatures: SignatureCheck) -> None:
         self._state = state
         self._signatures = signatures
-        self._serde = Serde(SERVICE)
+        self._serde = Serde(SERVICE, strict=True)
 
-    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> ApiReply:
-        """The reply to a request; whatever goes wrong is one too."""
-        request_id = str(uuid.uuid4())
-        try:
-            return ApiReply(200, self._call(path, headers, body), request_id)
-        except ServiceError as error:
-            return ApiReply(error.status, self._serde.encode_error(error), request_id)
-        except Exception:
-            _log.exception("request %s failed", request_id)
-            return ApiReply(500, self._serde.encode_error(ServerException("Internal failure")), request_id)
+    def accept(self, path: str, headers: Mapping[str, str]) -> ApiCall:
+        """What a request is, by its headers alone.
 
-    def refuse(self, error: ServiceError) -> ApiReply:
-        """The reply to a request that was refused before it was read."""
-        return ApiReply(error.status, self._serde.encode_error(error), str(uuid.uuid4()))
+        Args:
+            path: The path of its URL, as it was sent.
+            headers: Its headers, by their names in lower case.
 
-    def _call(self, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
-        prefix, _, name = headers.get("X-Amz-Target", "").rpartition(".")
-        content_type = headers.get("Content-Type", "").partition(";")[0].strip()
+        Raises:
+            ServiceError: It need not be read any further.
+        """
+        prefix, _, name = headers.get("x-amz-target", "").rpartition(".")
+        content_type = headers.get("content-type", "").partition(";")[0].strip()
         operation = SERVICE.operations.get(name)
         if operation is None or prefix != SERVICE.target_prefix or content_type != SERVICE.content_type:
             raise ServiceError("", code="UnknownOperationException")
-        caller = self._signatures.verify(path, headers, body)
+        return ApiCall(operation, path, headers, self._signatures.claim(headers))
+
+    def answer(self, call: ApiCall, body: bytes | bytearray) -> ApiReply:
+        """The reply to a request; whatever goes wrong is one too. Blocks: it hashes, decodes and writes."""
+        request_id = str(uuid.uuid4())
+        try:
+            return ApiReply(200, self._call(call, body), request_id)
+        except ServiceError as error:
+            return self.refuse(error, request_id)
+        except Exception:  # noqa: BLE001 - a server answers its own faults too
+            _log.exception("%s failed, request %s", call.operation.name, request_id)
+            return self.refuse(ServerException("Internal failure"), request_id)
+
+    def refuse(self, error: ServiceError, request_id: str | None = None) -> ApiReply:
+        """The reply that says an error."""
+        return ApiReply(error.status, self._serde.encode_error(error), request_id or str(uuid.uuid4()))
+
+    def _call(self, call: ApiCall, body: bytes | bytearray) -> bytes:
+        operation = call.operation
+        caller = self._signatures.verify(call.claim, call.path, call.headers, body)
         try:
             request = self._serde.decode_request(operation, body)
+        except MissingMemberError as error:
+            raise InvalidParameterException(_invalid(error.member, "must not be null")) from error
         except SerdeError as error:
             raise ServiceError(str(error), code="SerializationException") from error
         if found := problems(SERVICE, operation, request):
             raise InvalidParameterException(_as_aws(found))
-        response = HANDLERS[name](Context(self._state, caller), request)
+        context = Context(self._state, caller)
+        authorize(context, operation.name, request)
+        try:
+            response = HANDLERS[operation.name](context, request)
+        except UnicodeEncodeError as error:
+            raise ServiceError("half of a surrogate pair", code="SerializationException") from error
         return self._serde.encode_response(operation, response)
 
 
@@ -92,6 +134,9 @@ def _as_aws(found: tuple[str, ...]) -> str:
     parts = []
     for problem in found:
         path, _, rest = problem.partition(" ")
-        wire = re.sub(r"_([a-z])", lambda match: match[1].upper(), path)
-        parts.append(f"Invalid parameter at '{wire}' failed to satisfy constraint: '{rest}'")
+        parts.append(_invalid(re.sub(r"_([a-z])", lambda match: match[1].upper(), path), rest))
     return ", ".join(parts)
+
+
+def _invalid(member: str, constraint: str) -> str:
+    return f"Invalid parameter at '{member}' failed to satisfy constraint: '{constraint}'"

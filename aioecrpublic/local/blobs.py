@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -36,26 +37,36 @@ class BlobStore:
         self._upload(upload_id).touch(exist_ok=False)
 
     def append(self, upload_id: str, offset: int, data: bytes) -> None:
-        """Write ``data`` at ``offset``, over whatever an interrupted attempt left behind it."""
-        with self._upload(upload_id).open("r+b") as file:
-            file.seek(offset)
+        """Write ``data`` at ``offset`` for good, over whatever an interrupted attempt left behind it."""
+        with self.open_upload(upload_id, offset) as file:
             file.write(data)
-            file.truncate()
-            self._sync(file)
+            self.sync(file)
 
-    def digest(self, upload_id: str) -> str:
-        """The digest of what an upload has received."""
+    def open_upload(self, upload_id: str, offset: int) -> BinaryIO:
+        """An upload's file, to be written on from ``offset``; what was behind it is cut off."""
+        file = self._upload(upload_id).open("r+b")
+        file.seek(offset)
+        file.truncate()
+        return file
+
+    def digest(self, upload_id: str, size: int) -> str:
+        """The digest of the first ``size`` bytes of an upload; what is behind them was never acknowledged."""
         digest = hashlib.sha256()
-        with self._upload(upload_id).open("rb") as file:
+        with self.open_upload(upload_id, size) as file:
+            file.seek(0)
             while data := file.read(_SLICE):
                 digest.update(data)
         return f"sha256:{digest.hexdigest()}"
 
     def keep(self, upload_id: str, digest: str) -> None:
-        """Make an upload the layer with ``digest``."""
+        """Make an upload the layer with ``digest``; its own file stays until it is dropped.
+
+        So a registry that dies before its database knows the layer still has the upload.
+        """
         target = self.path(digest)
         target.parent.mkdir(exist_ok=True)
-        os.replace(self._upload(upload_id), target)  # noqa: PTH105 - atomic, and named so
+        with contextlib.suppress(FileExistsError):
+            os.link(self._upload(upload_id), target)
         if self._durable:
             _sync_directory(target.parent)
             _sync_directory(target.parent.parent)
@@ -68,6 +79,7 @@ class BlobStore:
             self._upload(name).write_bytes(b"")
             self.append(name, 0, data)
             self.keep(name, digest)
+            self.drop_upload(name)
         return digest
 
     def drop_upload(self, upload_id: str) -> None:
@@ -100,21 +112,24 @@ class BlobStore:
     def digests(self) -> Iterator[str]:
         """The digests of all layers."""
         for path in self._blobs.glob("*/*"):
-            yield f"sha256:{path.name}"
+            if _DIGEST.fullmatch(f"sha256:{path.name}"):
+                yield f"sha256:{path.name}"
 
     def uploads(self) -> Iterator[str]:
         """The ids of all uploads that have a file."""
         for path in self._uploads.iterdir():
-            yield path.name
+            if _UPLOAD.fullmatch(path.name):
+                yield path.name
 
     def _upload(self, upload_id: str) -> Path:
         if _UPLOAD.fullmatch(upload_id) is None:
             raise ValueError(f"{upload_id!r} is not an upload id")
         return self._uploads / upload_id
 
-    def _sync(self, file: BinaryIO) -> None:
+    def sync(self, file: BinaryIO) -> None:
+        """See to it that what was written to a file survives."""
+        file.flush()
         if self._durable:
-            file.flush()
             os.fsync(file.fileno())
 
 

@@ -28,6 +28,7 @@ CREATE TABLE resource_tag (
 CREATE TABLE upload (
     id TEXT PRIMARY KEY,
     repository TEXT NOT NULL REFERENCES repository ON DELETE CASCADE,
+    side TEXT NOT NULL CHECK (side IN ('api', 'v2')),
     received INTEGER NOT NULL DEFAULT 0,
     smallest_part INTEGER,
     last_part INTEGER,
@@ -37,8 +38,10 @@ CREATE TABLE layer (
     repository TEXT NOT NULL REFERENCES repository ON DELETE CASCADE,
     digest TEXT NOT NULL,
     size INTEGER NOT NULL,
+    touched_at REAL NOT NULL,
     PRIMARY KEY (repository, digest)
 ) WITHOUT ROWID;
+CREATE INDEX layer_by_digest ON layer (digest);
 CREATE TABLE image (
     repository TEXT NOT NULL REFERENCES repository ON DELETE CASCADE,
     digest TEXT NOT NULL,
@@ -50,6 +53,7 @@ CREATE TABLE image (
     pushed_at REAL NOT NULL,
     PRIMARY KEY (repository, digest)
 );
+CREATE INDEX image_by_subject ON image (repository, subject);
 CREATE TABLE reference (
     repository TEXT NOT NULL,
     image TEXT NOT NULL,

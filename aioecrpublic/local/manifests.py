@@ -17,6 +17,8 @@ DOCKER_LIST: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
 MANIFESTS: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEXES: Final = frozenset({OCI_INDEX, DOCKER_LIST})
 _DIGEST: Final = re.compile(r"sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})")
+# A manifest of 4 MiB has fewer than 2**16 descriptors: the sum of their sizes is a 64-bit number.
+_LARGEST_BLOB: Final = 2**46
 _FOREIGN: Final = frozenset({
     "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
     "application/vnd.oci.image.layer.nondistributable.v1.tar",
@@ -124,8 +126,8 @@ def _digest(descriptor: dict[str, Any], where: str) -> str:
 
 def _size(descriptor: dict[str, Any]) -> int:
     size = descriptor.get("size")
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise _invalid("a descriptor has no size")
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _LARGEST_BLOB:
+        raise _invalid("a descriptor has no valid size")
     return size
 
 

@@ -13,25 +13,30 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from aiohttp import web
-
 from aioecrpublic._generated.service import SERVICE
-from aioecrpublic._runtime.errors import ClientStateError, ConfigurationError, ServiceError
+from aioecrpublic._runtime.errors import ClientStateError, ConfigurationError
 from aioecrpublic.local.accounts import DEFAULT_CREDENTIALS, Accounts
-from aioecrpublic.local.api import LARGEST_BODY, Api, ApiReply
+from aioecrpublic.local.api import Api
+from aioecrpublic.local.apiside import ApiSide
 from aioecrpublic.local.blobs import BlobStore
 from aioecrpublic.local.database import Database
-from aioecrpublic.local.garbage import collect_garbage
+from aioecrpublic.local.garbage import clear_up, sweeping
+from aioecrpublic.local.listening import listening
+from aioecrpublic.local.logos import LOGOS, Logos
 from aioecrpublic.local.signature import SignatureCheck
 from aioecrpublic.local.state import Settings, State
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
+    from concurrent.futures import Executor
+
+    from aiohttp import web
 
     from aioecrpublic._runtime.credentials import Credentials
+    from aioecrpublic.local.listening import Handler
 
-_THREADS = 4
+_THREADS = 8
 
 
 class LocalECRPublic:
@@ -45,8 +50,8 @@ class LocalECRPublic:
         host: The address to listen on; loopback unless told otherwise.
         port: The port to listen on; 0 is a free one.
         credentials: What clients must sign with.
-        accounts: The credentials of further accounts, by account id; they may push where a repository's policy
-            allows it.
+        accounts: The credentials of further accounts, by account id; they may do what a repository's policy
+            allows them.
         settings: Where the service's behaviour has room.
         clock: The time in UTC, for tests of what expires.
 
@@ -92,12 +97,19 @@ class LocalECRPublic:
         if self._stack is not None:
             raise ClientStateError("the registry is running already")
         async with contextlib.AsyncExitStack() as stack:
+            files = contextlib.ExitStack()
+            stack.push_async_callback(asyncio.to_thread, files.close)
             threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="aioecrpublic-local")
             stack.push_async_callback(asyncio.to_thread, threads.shutdown)
             loop = asyncio.get_running_loop()
-            self._state = await loop.run_in_executor(threads, self._open_state, stack)
-            api = Api(self._state, SignatureCheck(self._accounts, SERVICE.signing_name, self._clock))
-            await self._listen(stack, _application(api, threads))
+            state = await loop.run_in_executor(threads, self._open_state, files)
+            handler = _handler(state, self._accounts, threads)
+            address = await stack.enter_async_context(
+                listening(handler, self._host, self._port, self._settings)
+            )
+            await stack.enter_async_context(sweeping(state, threads))
+            self._url = address.url
+            self._state = state
             self._stack = stack.pop_all()
         return self
 
@@ -121,20 +133,14 @@ class LocalECRPublic:
         Raises:
             FileNotFoundError: There is no such manifest.
         """
-        with self._opened().database.transaction() as cursor:
-            manifest: str | None = cursor.value(
-                "SELECT manifest FROM image WHERE repository = ? AND digest = ?", repository_name, digest
-            )
-        if manifest is None:
-            raise FileNotFoundError(f"{repository_name}@{digest}")
-        return manifest.encode()
+        return await asyncio.to_thread(_read_manifest, self._opened(), repository_name, digest)
 
     def _opened(self) -> State:
         if self._state is None:
             raise ClientStateError("the registry is not running: use 'async with'")
         return self._state
 
-    def _open_state(self, stack: contextlib.AsyncExitStack) -> State:
+    def _open_state(self, stack: contextlib.ExitStack) -> State:
         if self._data_dir is None:
             directory = Path(tempfile.mkdtemp(prefix="aioecrpublic-local-"))
             stack.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -146,7 +152,7 @@ class LocalECRPublic:
         database = Database(directory / "registry.sqlite", durable=durable)
         stack.callback(database.close)
         blobs = BlobStore(directory, durable=durable)
-        collect_garbage(database, blobs)
+        clear_up(database, blobs)
         return State(
             database=database,
             blobs=blobs,
@@ -156,43 +162,34 @@ class LocalECRPublic:
             base_url=lambda: self._url,
         )
 
-    async def _listen(self, stack: contextlib.AsyncExitStack, application: web.Application) -> None:
-        runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, self._host, self._port)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-
-def _application(api: Api, threads: ThreadPoolExecutor) -> web.Application:
-    async def answer(request: web.Request) -> web.Response:
-        if (request.content_length or 0) > LARGEST_BODY:
-            return _response(api.refuse(_too_large()))
-        try:
-            body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            return _response(api.refuse(_too_large()))
-        loop = asyncio.get_running_loop()
-        return _response(
-            await loop.run_in_executor(threads, api.answer, request.rel_url.raw_path, request.headers, body)
+def _read_manifest(state: State, repository_name: str, digest: str) -> bytes:
+    with state.database.transaction() as cursor:
+        manifest: str | None = cursor.value(
+            "SELECT manifest FROM image WHERE repository = ? AND digest = ?", repository_name, digest
         )
-
-    application = web.Application(client_max_size=LARGEST_BODY)
-    application.router.add_post("/", answer)
-    return application
-
-
-def _response(reply: ApiReply) -> web.Response:
-    return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
+    if manifest is None:
+        raise FileNotFoundError(f"{repository_name}@{digest}")
+    return manifest.encode()
 
 
-def _too_large() -> ServiceError:
-    return ServiceError("The request is too large", code="RequestEntityTooLargeException", status=413)
+def _handler(state: State, accounts: Accounts, threads: Executor) -> Handler:
+    """What answers each request, by its path."""
+    api = ApiSide(
+        Api(state, SignatureCheck(accounts, SERVICE.signing_name, state.clock)), state.settings, threads
+    )
+    logos = Logos(state, threads)
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        path = request.rel_url.raw_path
+        if path.startswith(LOGOS):
+            return await logos.answer(request)
+        return await api.answer(request)
+
+    return handle
 
 
-def _claim(directory: Path, stack: contextlib.AsyncExitStack) -> None:
+def _claim(directory: Path, stack: contextlib.ExitStack) -> None:
     """Make the directory this registry's own for as long as it runs.
 
     Raises:

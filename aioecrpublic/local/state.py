@@ -18,6 +18,7 @@ from aioecrpublic._generated.errors import (
     RepositoryNotFoundException,
 )
 from aioecrpublic.local.accounts import ALIAS, REGISTRY_HOST, REGISTRY_ID
+from aioecrpublic.local.holds import Holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,12 +37,16 @@ class Settings:
     Attributes:
         part_size: Bytes of a part that InitiateLayerUpload asks for.
         smallest_part: Bytes that every part but the last must have.
-        upload_lifetime: How long an upload may rest before it is forgotten.
+        upload_lifetime: How long an upload, or a layer that no image has, may rest before it is forgotten.
+        idle_timeout: Seconds that a connection may be silent, or a request be in coming.
+        sweep_interval: Seconds between two collections of garbage.
     """
 
     part_size: int = 10 * 1024 * 1024
     smallest_part: int = 5 * 1024 * 1024
     upload_lifetime: dt.timedelta = dt.timedelta(hours=24)
+    idle_timeout: float = 60.0
+    sweep_interval: float = 60.0
 
 
 @attrs.frozen(kw_only=True)
@@ -55,6 +60,7 @@ class State:
         clock: The time, in UTC.
         token_key: What authorization tokens are sealed with.
         base_url: Where the registry itself answers, for the URLs in its replies.
+        uploads: Which uploads are being worked on.
     """
 
     database: Database
@@ -63,10 +69,15 @@ class State:
     clock: Callable[[], dt.datetime]
     token_key: bytes
     base_url: Callable[[], str]
+    uploads: Holds = attrs.field(factory=Holds)
 
     def now(self) -> float:
         """The time as the database keeps it."""
         return self.clock().timestamp()
+
+    def forgotten_before(self) -> float:
+        """The time before which an upload, or a layer of no image, must have been touched to be forgotten."""
+        return self.now() - self.settings.upload_lifetime.total_seconds()
 
     def new_token(self, account: str) -> tuple[str, dt.datetime]:
         """An authorization token, and when it expires."""
@@ -132,6 +143,12 @@ def arn_of(name: str) -> str:
     return f"arn:aws:ecr-public::{REGISTRY_ID}:repository/{name}"
 
 
+def repository_of(arn: str) -> str | None:
+    """The name of the repository that an ARN is of, if it is of one here."""
+    start = arn_of("")
+    return arn.removeprefix(start) if arn.startswith(start) and arn != start else None
+
+
 def uri_of(name: str) -> str:
     """The URI of a repository."""
     return f"{REGISTRY_HOST}/{ALIAS}/{name}"
@@ -172,7 +189,7 @@ def page(
 def _read_token(token: str, seal: str) -> str:
     try:
         found, after = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         found, after = None, None
     if found != seal or not isinstance(after, str):
         raise InvalidParameterException(

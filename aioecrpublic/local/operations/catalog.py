@@ -13,7 +13,7 @@ from aioecrpublic.local.state import Context, find_repository
 if TYPE_CHECKING:
     from aioecrpublic.local.database import Cursor
 
-# https://docs.aws.amazon.com/AmazonECR/latest/public/public-repository-catalog-data.html: the logo is a PNG or JPEG.
+# https://docs.aws.amazon.com/AmazonECR/latest/public/public-repository-catalog-data.html: a PNG or JPEG.
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 
@@ -37,8 +37,8 @@ def get_repository_catalog_data(
         text = cursor.value("SELECT catalog FROM repository WHERE name = ?", name)
     if text is None:
         raise RepositoryCatalogDataNotFoundException(
-            f"The repository catalog data does not exist in the repository with name '{name}' in the registry "
-            f"with id '{REGISTRY_ID}'"
+            f"The repository catalog data does not exist in the repository with name '{name}' in the "
+            f"registry with id '{REGISTRY_ID}'"
         )
     return types.GetRepositoryCatalogDataResponse(catalog_data=_catalog(context, json.loads(text)))
 

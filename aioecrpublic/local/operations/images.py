@@ -17,7 +17,6 @@ from aioecrpublic._generated.errors import (
 from aioecrpublic.local.accounts import REGISTRY_ID
 from aioecrpublic.local.manifests import ManifestFacts, inspect
 from aioecrpublic.local.operations.layers import missing_layers
-from aioecrpublic.local.operations.policies import check_may_push
 from aioecrpublic.local.state import Context, check_registry, find_repository, moment, page
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ def put_image(context: Context, request: types.PutImageRequest) -> types.PutImag
     digest = f"sha256:{hashlib.sha256(request.image_manifest.encode()).hexdigest()}"
     with context.state.database.transaction() as cursor:
         find_repository(cursor, name)
-        check_may_push(context, cursor, name)
         facts = inspect(request.image_manifest, request.image_manifest_media_type)
         if request.image_digest is not None and request.image_digest != digest:
             raise ImageDigestDoesNotMatchException(
@@ -44,10 +42,10 @@ def put_image(context: Context, request: types.PutImageRequest) -> types.PutImag
         changed = _store_image(context, cursor, name, digest, request.image_manifest, facts)
         changed |= _store_tag(context, cursor, name, digest, request.image_tag)
         if not changed:
-            what = f"tag '{request.image_tag}'" if request.image_tag else f"digest '{digest}'"
+            tagged = f" and tag '{request.image_tag}'" if request.image_tag else ""
             raise ImageAlreadyExistsException(
-                f"Image with digest '{digest}' and {what} already exists in the repository with name '{name}' "
-                f"in registry with id '{REGISTRY_ID}'"
+                f"Image with digest '{digest}'{tagged} already exists in the repository with name "
+                f"'{name}' in registry with id '{REGISTRY_ID}'"
             )
     return types.PutImageResponse(
         image=types.Image(
@@ -120,7 +118,6 @@ def batch_delete_image(
     failures: list[types.ImageFailure] = []
     with context.state.database.transaction() as cursor:
         find_repository(cursor, name, request.registry_id)
-        check_may_push(context, cursor, name)
         for image_id in request.image_ids:
             failure = _failure_to_delete(cursor, name, image_id)
             if failure is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from aioecrpublic._generated import types
@@ -16,14 +17,14 @@ from aioecrpublic._generated.errors import (
     UploadNotFoundException,
 )
 from aioecrpublic.local.accounts import REGISTRY_ID
-from aioecrpublic.local.operations.policies import check_may_push
 from aioecrpublic.local.state import Context, check_registry, find_repository
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from aioecrpublic.local.database import Cursor
+    from aioecrpublic.local.state import State
 
 _DIGEST_LENGTH = len("sha256:") + 64
 
@@ -34,11 +35,15 @@ def batch_check_layer_availability(
     """BatchCheckLayerAvailability."""
     check_registry(request.registry_id)
     layers, failures = [], []
-    with context.state.database.transaction() as cursor:
-        find_repository(cursor, request.repository_name)
+    state, name = context.state, request.repository_name
+    with state.database.transaction() as cursor:
+        find_repository(cursor, name)
         for digest in dict.fromkeys(request.layer_digests):
             size = cursor.value(
-                "SELECT size FROM layer WHERE repository = ? AND digest = ?", request.repository_name, digest
+                "UPDATE layer SET touched_at = ? WHERE repository = ? AND digest = ? RETURNING size",
+                state.now(),
+                name,
+                digest,
             )
             if not _is_digest(digest):
                 failures.append(
@@ -69,10 +74,9 @@ def initiate_layer_upload(
     upload_id = str(uuid.uuid4())
     with context.state.database.transaction() as cursor:
         find_repository(cursor, request.repository_name)
-        check_may_push(context, cursor, request.repository_name)
         context.state.blobs.begin(upload_id)
         cursor.run(
-            "INSERT INTO upload (id, repository, touched_at) VALUES (?, ?, ?)",
+            "INSERT INTO upload (id, repository, side, touched_at) VALUES (?, ?, 'api', ?)",
             upload_id,
             request.repository_name,
             context.state.now(),
@@ -85,11 +89,13 @@ def upload_layer_part(
 ) -> types.UploadLayerPartResponse:
     """UploadLayerPart: parts follow each other, and their last byte is inclusive."""
     check_registry(request.registry_id)
+    state, name = context.state, request.repository_name
     data = bytes(request.layer_part_blob)  # type: ignore[arg-type]
-    with context.state.database.transaction() as cursor:
-        find_repository(cursor, request.repository_name)
-        check_may_push(context, cursor, request.repository_name)
-        upload = _upload(context, cursor, request.repository_name, request.upload_id)
+    # One part at a time for each upload, so that two for the same place are not both written.
+    with state.uploads.hold(request.upload_id):
+        with state.database.transaction() as cursor:
+            find_repository(cursor, name)
+            upload = _upload(context, cursor, name, request.upload_id)
         if request.part_last_byte - request.part_first_byte + 1 != len(data) or not data:
             raise InvalidParameterException(
                 "Invalid parameter at 'layerPartBlob' failed to satisfy constraint: "
@@ -97,18 +103,22 @@ def upload_layer_part(
             )
         if request.part_first_byte != upload["received"]:
             raise _misplaced(request, upload["received"])
-        # Within the transaction: two parts for the same place must not both be written.
-        context.state.blobs.append(upload["id"], request.part_first_byte, data)
-        cursor.run(
-            "UPDATE upload SET received = received + ?1, touched_at = ?2,"
-            " smallest_part = coalesce(min(smallest_part, last_part), last_part), last_part = ?1 WHERE id = ?3",
-            len(data),
-            context.state.now(),
-            upload["id"],
-        )
+        with _gone(name, request.upload_id):
+            state.blobs.append(upload["id"], request.part_first_byte, data)
+        with state.database.transaction() as cursor:
+            changed = cursor.run(
+                "UPDATE upload SET received = received + ?1, touched_at = ?2,"
+                " smallest_part = coalesce(min(smallest_part, last_part), last_part), last_part = ?1"
+                " WHERE id = ?3",
+                len(data),
+                state.now(),
+                upload["id"],
+            )
+        if not changed:
+            raise _no_upload(name, request.upload_id)
     return types.UploadLayerPartResponse(
         registry_id=REGISTRY_ID,
-        repository_name=request.repository_name,
+        repository_name=name,
         upload_id=request.upload_id,
         last_byte_received=request.part_last_byte,
     )
@@ -120,40 +130,48 @@ def complete_layer_upload(
     """CompleteLayerUpload: what was received becomes a layer if it has one of the digests."""
     check_registry(request.registry_id)
     state, name = context.state, request.repository_name
-    with state.database.transaction() as cursor:
-        find_repository(cursor, name)
-        check_may_push(context, cursor, name)
-        upload = _upload(context, cursor, name, request.upload_id)
-        if not upload["received"]:
-            raise EmptyUploadException("The specified layer upload does not contain any layer parts.")
-        if upload["smallest_part"] is not None and upload["smallest_part"] < state.settings.smallest_part:
-            raise LayerPartTooSmallException("Layer parts must be at least 5 MiB in size.")
-    # Without the lock: it takes a second for each gigabyte or two.
-    digest = state.blobs.digest(upload["id"])
-    if digest not in request.layer_digests:
-        raise InvalidLayerException("None of the provided layer digests match the calculated layer digest")
-    with state.database.transaction() as cursor:
-        find_repository(cursor, name)
-        _upload(context, cursor, name, request.upload_id)
-        existing = cursor.row("SELECT 1 FROM layer WHERE repository = ? AND digest = ?", name, digest)
-        cursor.run("DELETE FROM upload WHERE id = ?", upload["id"])
-        if existing is None:
-            state.blobs.keep(upload["id"], digest)
-            cursor.run(
-                "INSERT INTO layer (repository, digest, size) VALUES (?, ?, ?)",
-                name,
-                digest,
-                upload["received"],
+    with state.uploads.hold(request.upload_id):
+        with state.database.transaction() as cursor:
+            find_repository(cursor, name)
+            upload = _upload(context, cursor, name, request.upload_id)
+        _check_parts(context, upload)
+        # Without a transaction: it takes a second for each gigabyte or two.
+        with _gone(name, request.upload_id):
+            digest = state.blobs.digest(upload["id"], upload["received"])
+        if digest not in request.layer_digests:
+            raise InvalidLayerException(
+                "None of the provided layer digests match the calculated layer digest"
             )
-    if existing is not None:
+        with state.database.transaction() as cursor:
+            find_repository(cursor, name)
+            _upload(context, cursor, name, request.upload_id)
+            new = keep_layer(state, cursor, name, upload["id"], digest, upload["received"])
         state.blobs.drop_upload(upload["id"])
+    if not new:
         raise LayerAlreadyExistsException(
-            f"The layer with digest '{digest}' already exists in the repository with name '{name}' in registry "
-            f"with id '{REGISTRY_ID}'"
+            f"The layer with digest '{digest}' already exists in the repository with name '{name}' in "
+            f"registry with id '{REGISTRY_ID}'"
         )
     return types.CompleteLayerUploadResponse(
         registry_id=REGISTRY_ID, repository_name=name, upload_id=request.upload_id, layer_digest=digest
     )
+
+
+def keep_layer(state: State, cursor: Cursor, name: str, upload_id: str, digest: str, size: int) -> bool:
+    """Make an upload a layer of the repository; whether it was not one yet."""
+    cursor.run("DELETE FROM upload WHERE id = ?", upload_id)
+    state.blobs.keep(upload_id, digest)
+    return add_layer(state, cursor, name, digest, size)
+
+
+def add_layer(state: State, cursor: Cursor, name: str, digest: str, size: int) -> bool:
+    """Make a blob that is there a layer of the repository; whether it was not one yet."""
+    touched = cursor.run(
+        "UPDATE layer SET touched_at = ? WHERE repository = ? AND digest = ?", state.now(), name, digest
+    )
+    if not touched:
+        cursor.run("INSERT INTO layer VALUES (?, ?, ?, ?)", name, digest, size, state.now())
+    return not touched
 
 
 def missing_layers(cursor: Cursor, repository: str, digests: Sequence[str]) -> list[str]:
@@ -166,20 +184,42 @@ def missing_layers(cursor: Cursor, repository: str, digests: Sequence[str]) -> l
 
 
 def _upload(context: Context, cursor: Cursor, repository: str, upload_id: str) -> sqlite3.Row:
-    upload = cursor.row("SELECT * FROM upload WHERE id = ? AND repository = ?", upload_id.lower(), repository)
-    lifetime = context.state.settings.upload_lifetime.total_seconds()
-    if upload is None or upload["touched_at"] + lifetime < context.state.now():
-        raise UploadNotFoundException(
-            f"Upload with id '{upload_id}' does not exist in the repository with name '{repository}' in the "
-            f"registry with id '{REGISTRY_ID}'"
-        )
+    upload = cursor.row(
+        "SELECT * FROM upload WHERE id = ? AND repository = ? AND side = 'api'", upload_id, repository
+    )
+    if upload is None or upload["touched_at"] < context.state.forgotten_before():
+        raise _no_upload(repository, upload_id)
     return upload
+
+
+def _no_upload(repository: str, upload_id: str) -> UploadNotFoundException:
+    return UploadNotFoundException(
+        f"Upload with id '{upload_id}' does not exist in the repository with name '{repository}' in the "
+        f"registry with id '{REGISTRY_ID}'"
+    )
+
+
+@contextmanager
+def _gone(repository: str, upload_id: str) -> Generator[None, None, None]:
+    """An upload whose file is removed while it is worked on is one that does not exist."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise _no_upload(repository, upload_id) from None
+
+
+def _check_parts(context: Context, upload: sqlite3.Row) -> None:
+    if not upload["received"]:
+        raise EmptyUploadException("The specified layer upload does not contain any layer parts.")
+    smallest = upload["smallest_part"]
+    if smallest is not None and smallest < context.state.settings.smallest_part:
+        raise LayerPartTooSmallException("Layer parts must be at least 5 MiB in size.")
 
 
 def _misplaced(request: types.UploadLayerPartRequest, received: int) -> InvalidLayerPartException:
     return InvalidLayerPartException(
-        f"Layer part with first byte {request.part_first_byte} is not consecutive to the last byte of a previous "
-        f"layer part upload, {received - 1 if received else 'which there is not'}",
+        f"Layer part with first byte {request.part_first_byte} is not consecutive to the last byte of a "
+        f"previous layer part upload, {received - 1 if received else 'which there is not'}",
         registry_id=REGISTRY_ID,
         repository_name=request.repository_name,
         upload_id=request.upload_id,

@@ -7,21 +7,21 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from aioecrpublic._generated import types
-from aioecrpublic._generated.errors import InvalidParameterException, RepositoryPolicyNotFoundException
+from aioecrpublic._generated.errors import (
+    InvalidParameterException,
+    RepositoryNotFoundException,
+    RepositoryPolicyNotFoundException,
+)
 from aioecrpublic._runtime.errors import ServiceError
 from aioecrpublic.local.accounts import REGISTRY_ID
-from aioecrpublic.local.state import Context, arn_of, find_repository
+from aioecrpublic.local.state import Context, arn_of, find_repository, repository_of
 
 if TYPE_CHECKING:
     from aioecrpublic.local.database import Cursor
 
-_PUSH: Final = "ecr-public:PutImage"
-_POLICY_ACTIONS: Final = frozenset({
-    "ecr-public:*",
-    "ecr-public:DeleteRepositoryPolicy",
-    "ecr-public:GetRepositoryPolicy",
-    "ecr-public:SetRepositoryPolicy",
-})  # fmt: skip
+_PREFIX: Final = "ecr-public:"
+# What concerns the caller's own account, whichever that is.
+_OF_THE_CALLER: Final = frozenset({"DescribeRegistries", "GetAuthorizationToken"})
 
 
 def set_repository_policy(
@@ -31,12 +31,11 @@ def set_repository_policy(
     name = request.repository_name
     with context.state.database.transaction() as cursor:
         find_repository(cursor, name, request.registry_id)
-        _check_owner(context)
         policy = _parse(request.policy_text)
         if not request.force and _shuts_out(policy):
             raise InvalidParameterException(
-                "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'the policy would prevent its "
-                "owner from setting another; use force'"
+                "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'the policy would prevent "
+                "its owner from setting another; use force'"
             )
         cursor.run("UPDATE repository SET policy = ? WHERE name = ?", request.policy_text, name)
     return types.SetRepositoryPolicyResponse(
@@ -61,39 +60,62 @@ def delete_repository_policy(
     """DeleteRepositoryPolicy."""
     with context.state.database.transaction() as cursor:
         text = _policy_text(cursor, request.repository_name, request.registry_id)
-        _check_owner(context)
         cursor.run("UPDATE repository SET policy = NULL WHERE name = ?", request.repository_name)
     return types.DeleteRepositoryPolicyResponse(
         registry_id=REGISTRY_ID, repository_name=request.repository_name, policy_text=text
     )
 
 
-def check_may_push(context: Context, cursor: Cursor, repository: str) -> None:
-    """Refuse an account that is neither the owner nor allowed by the repository's policy.
+def authorize(context: Context, operation: str, request: object) -> None:
+    """Refuse what another account may not do: all but what a repository's policy allows it.
+
+    Args:
+        context: The call.
+        operation: The operation's name.
+        request: The request.
+
+    Raises:
+        ServiceError: ``AccessDeniedException``.
+        RepositoryNotFoundException: The caller did not name this registry, and has none of its own.
+    """
+    if context.account == REGISTRY_ID or operation in _OF_THE_CALLER:
+        return
+    repository = getattr(request, "repository_name", None) or repository_of(
+        getattr(request, "resource_arn", "")
+    )
+    if repository is None or not hasattr(request, "registry_id"):
+        raise _denied(context.account, operation, "*" if repository is None else arn_of(repository))
+    if request.registry_id in {None, context.account}:
+        raise RepositoryNotFoundException(
+            f"The repository with name '{repository}' does not exist in the registry with id "
+            f"'{context.account}'"
+        )
+    with context.state.database.transaction() as cursor:
+        check_allowed(cursor, context.account, operation, repository)
+
+
+def check_allowed(cursor: Cursor, account: str, operation: str, repository: str) -> None:
+    """Refuse an account that is neither the owner nor allowed the operation by the repository's policy.
 
     Raises:
         ServiceError: ``AccessDeniedException``.
     """
-    if context.account == REGISTRY_ID:
+    if account == REGISTRY_ID:
         return
     text = cursor.value("SELECT policy FROM repository WHERE name = ?", repository)
     statements = _statements(json.loads(text)) if text else []
-    matching = [statement for statement in statements if _concerns(statement, context.account)]
-    effects = {statement.get("Effect") for statement in matching}
+    effects = {statement["Effect"] for statement in statements if _concerns(statement, account, operation)}
     if effects != {"Allow"}:
-        raise ServiceError(
-            f"User: arn:aws:iam::{context.account}:root is not authorized to perform: {_PUSH} on resource: "
-            f"{arn_of(repository)} because no resource-based policy allows the {_PUSH} action",
-            code="AccessDeniedException",
-        )
+        raise _denied(account, operation, arn_of(repository))
 
 
-def _check_owner(context: Context) -> None:
-    if context.account != REGISTRY_ID:
-        raise ServiceError(
-            f"User: arn:aws:iam::{context.account}:root is not authorized to change the repository's policy",
-            code="AccessDeniedException",
-        )
+def _denied(account: str, operation: str, resource: str) -> ServiceError:
+    action = f"{_PREFIX}{operation}"
+    return ServiceError(
+        f"User: arn:aws:iam::{account}:root is not authorized to perform: {action} on resource: {resource} "
+        f"because no resource-based policy allows the {action} action",
+        code="AccessDeniedException",
+    )
 
 
 def _policy_text(cursor: Cursor, name: str, registry_id: str | None) -> str:
@@ -114,7 +136,8 @@ def _parse(text: str) -> dict[str, Any]:
         policy = None
     if not isinstance(policy, dict) or not _statements(policy):
         raise InvalidParameterException(
-            "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'"
+            "Invalid parameter at 'PolicyText' failed to satisfy constraint: "
+            "'Invalid repository policy provided'"
         )
     return policy
 
@@ -135,14 +158,27 @@ def _shuts_out(policy: dict[str, Any]) -> bool:
     return any(
         statement["Effect"] == "Deny"
         and _names_account(statement, REGISTRY_ID)
-        and any(action == "*" or action in _POLICY_ACTIONS for action in _listed(statement["Action"]))
+        and any(
+            _matches(str(action), f"{_PREFIX}SetRepositoryPolicy") for action in _listed(statement["Action"])
+        )
         for statement in _statements(policy)
     )
 
 
-def _concerns(statement: dict[str, Any], account: str) -> bool:
-    acts = any(fnmatch.fnmatchcase(_PUSH, str(action)) for action in _listed(statement.get("Action")))
+def _concerns(statement: dict[str, Any], account: str, operation: str) -> bool:
+    """Whether a statement is about the account doing this.
+
+    Conditions are not evaluated: what one denies is denied, what one allows is not allowed.
+    """
+    if "Condition" in statement and statement["Effect"] == "Allow":
+        return False
+    acts = any(_matches(str(action), f"{_PREFIX}{operation}") for action in _listed(statement["Action"]))
     return acts and _names_account(statement, account)
+
+
+def _matches(pattern: str, action: str) -> bool:
+    """Whether an action is meant by a policy's word for it: in any case, with ``*`` and ``?``."""
+    return fnmatch.fnmatchcase(action.lower(), pattern.lower().replace("[", "[[]"))
 
 
 def _names_account(statement: dict[str, Any], account: str) -> bool:

@@ -45,7 +45,8 @@ def describe_registries(
 
 
 def get_authorization_token(
-    context: Context, request: types.GetAuthorizationTokenRequest
+    context: Context,
+    request: types.GetAuthorizationTokenRequest,  # noqa: ARG001 - as every handler
 ) -> types.GetAuthorizationTokenResponse:
     """GetAuthorizationToken: ``AWS:password`` in base64, good for twelve hours."""
     if context.caller.region != _TOKEN_REGION:
@@ -60,7 +61,8 @@ def get_authorization_token(
 
 
 def get_registry_catalog_data(
-    context: Context, request: types.GetRegistryCatalogDataRequest
+    context: Context,
+    request: types.GetRegistryCatalogDataRequest,  # noqa: ARG001 - as every handler
 ) -> types.GetRegistryCatalogDataResponse:
     """GetRegistryCatalogData."""
     with context.state.database.transaction() as cursor:

@@ -11,8 +11,7 @@ from aioecrpublic._generated.errors import (
     InvalidTagParameterException,
     TooManyTagsException,
 )
-from aioecrpublic.local.accounts import REGISTRY_ID
-from aioecrpublic.local.state import Context, find_repository
+from aioecrpublic.local.state import Context, find_repository, repository_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from aioecrpublic.local.database import Cursor
 
 MOST_TAGS: Final = 50
-_ARN: Final = re.compile(r"arn:aws:ecr-public::(?P<account>\d{12}):repository/(?P<name>.+)")
 _CHARACTERS: Final = re.compile(r"[\w\s.:/=+\-@]*")
 
 
@@ -75,10 +73,10 @@ def store_tags(cursor: Cursor, name: str, tags: Sequence[types.Tag]) -> None:
 
 
 def _repository(cursor: Cursor, arn: str) -> str:
-    match = _ARN.fullmatch(arn)
-    if match is None or match["account"] != REGISTRY_ID:
+    name = repository_of(arn)
+    if name is None:
         raise InvalidParameterException(
             f"Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN {arn}'"
         )
-    find_repository(cursor, match["name"])
-    return match["name"]
+    find_repository(cursor, name)
+    return name

@@ -1,0 +1,86 @@
+"""The API on its socket: bodies are read within limits of size, time and number, replies sent."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from aioecrpublic._runtime.errors import ServiceError
+from aioecrpublic.local.listening import BodyTimeoutError, BodyTooLargeError, read_body
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from concurrent.futures import Executor
+
+    from multidict import CIMultiDictProxy
+
+    from aioecrpublic.local.api import Api, ApiCall, ApiReply
+    from aioecrpublic.local.state import Settings
+
+_LARGE: Final = 1024 * 1024
+# Each takes as much memory as its body and its part together.
+_LARGE_AT_ONCE: Final = 4
+
+
+class ApiSide:
+    """Answers requests of the API.
+
+    Args:
+        api: The operations.
+        settings: How long to wait for bodies.
+        threads: Where the operations run.
+    """
+
+    def __init__(self, api: Api, settings: Settings, threads: Executor) -> None:
+        self._api = api
+        self._settings = settings
+        self._threads = threads
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+
+    async def answer(self, request: web.BaseRequest) -> web.Response:
+        """The reply to a request."""
+        try:
+            return _response(await self._answer(request))
+        except BodyTooLargeError:
+            error = ServiceError(
+                "The request is too large", code="RequestEntityTooLargeException", status=413
+            )
+        except BodyTimeoutError:
+            error = ServiceError("The request took too long", code="RequestTimeoutException", status=408)
+        except ServiceError as refused:
+            error = refused
+        response = _response(self._api.refuse(error))
+        if not request.content.at_eof():
+            # The rest of the body is not worth the wait.
+            response.force_close()
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> ApiReply:
+        if request.method != "POST" or request.rel_url.raw_path != "/":
+            raise ServiceError("", code="UnknownOperationException", status=404)
+        call = self._api.accept(request.raw_path, _joined(request.headers))
+        size = request.content_length
+        if size is not None and size <= _LARGE:
+            body = await read_body(request, call.largest_body, self._settings.idle_timeout)
+            return await self._run(call, body)
+        async with self._large:
+            body = await read_body(request, call.largest_body, self._settings.idle_timeout)
+            return await self._run(call, body)
+
+    async def _run(self, call: ApiCall, body: bytearray) -> ApiReply:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._api.answer, call, body)
+
+
+def _joined(headers: CIMultiDictProxy[str]) -> Mapping[str, str]:
+    """Headers by their names in lower case; what is there more than once is a list, as it is when signed."""
+    joined: dict[str, str] = {}
+    for name, value in headers.items():
+        key = name.lower()
+        joined[key] = f"{joined[key]},{value}" if key in joined else value
+    return joined
+
+
+def _response(reply: ApiReply) -> web.Response:
+    return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
