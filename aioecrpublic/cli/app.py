@@ -16,8 +16,8 @@ def app() -> None:
     """Push container images to Amazon ECR Public, or to a registry of the same behaviour on this machine."""
 
 
-for command in (demo, local, push):
-    app.add_command(command)
+for _command in (demo, local, push):
+    app.add_command(_command)
 
 
 def run() -> None:

@@ -36,7 +36,7 @@ class ArchiveFiles:
             limit: bytes that a compressed archive may hold; None: 64 MiB and 100 times its own size.
         """
         self.name = name
-        self.opened = OpenFiles()
+        self.opened: OpenFiles = OpenFiles()
         self._path = path
         self._limit = limit
         self._index: TarIndex | None = None

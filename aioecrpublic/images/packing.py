@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
     from types import ModuleType
 
-    from aioecrpublic.images.handles import OpenFiles
+    from aioecrpublic.images.handles import FileHandle, OpenFiles
 
 Format = Literal["gzip", "zstd"]
 
@@ -170,7 +170,7 @@ class Spool:
     def __init__(self, files: OpenFiles, name: str) -> None:
         """Create the file among `files`; `name` is for messages."""
         with tempfile.TemporaryFile(buffering=0) as file:
-            self.file = files.adopt(os.dup(file.fileno()), f"temporary file of {name}")
+            self.file: FileHandle = files.adopt(os.dup(file.fileno()), f"temporary file of {name}")
         self._end = 0
 
     def append(self, pieces: Iterable[bytes]) -> FileRange:
