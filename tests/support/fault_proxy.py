@@ -1,7 +1,7 @@
 """A proxy that breaks what passes through it, by plan: a process of its own between a client and a registry.
 
-The plan says what happens to the n-th request. Everything it does can happen on a network or at a service; the
-registry behind it is a real one and is only ever sent whole requests.
+The plan says what happens to the n-th request. Everything it does can happen on a network or at a service;
+the registry behind it is a real one and is only ever sent whole requests.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import json
 import multiprocessing
+import socket
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from multiprocessing.connection import Connection
 
-STALL: Final = 0.4
+STALL: Final = 0.25
 """Seconds that a stalled request is held; a test's ``read_timeout`` is to be shorter."""
 
 NETWORK: Final = (
@@ -62,7 +63,7 @@ class FaultProxy:
         self.url = f"http://127.0.0.1:{port}"
 
     def plan(self, faults: dict[int, str], upstream_port: int | None = None) -> None:
-        """Begin counting requests at 0 and do to them what ``faults`` says; perhaps before another registry."""
+        """Count requests from 0 and do to them what ``faults`` says; perhaps before another registry."""
         self._pipe.send((faults, upstream_port))
         self._pipe.recv()
 
@@ -77,11 +78,14 @@ class FaultProxy:
 
 
 @contextlib.contextmanager
-def fault_proxy(upstream_port: int = 0) -> Generator[FaultProxy, None, None]:
-    """A running proxy in front of ``127.0.0.1:upstream_port``; a plan may name another."""
+def fault_proxy(upstream_port: int = 0, pause: float = 0.0) -> Generator[FaultProxy, None, None]:
+    """A running proxy in front of ``127.0.0.1:upstream_port``; a plan may name another.
+
+    With a ``pause`` (seconds for each 64 KiB of a body) it is a slow line with little on the way.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(upstream_port, theirs), daemon=True)
+    process = context.Process(target=_serve, args=(upstream_port, pause, theirs), daemon=True)
     process.start()
     try:
         yield FaultProxy(ours, ours.recv())
@@ -91,8 +95,8 @@ def fault_proxy(upstream_port: int = 0) -> Generator[FaultProxy, None, None]:
         ours.close()
 
 
-def _serve(upstream_port: int, pipe: Connection) -> None:
-    asyncio.run(_Proxy(upstream_port, pipe).run())
+def _serve(upstream_port: int, pause: float, pipe: Connection) -> None:
+    asyncio.run(_Proxy(upstream_port, pause, pipe).run())
 
 
 class _CutError(Exception):
@@ -100,8 +104,9 @@ class _CutError(Exception):
 
 
 class _Proxy:
-    def __init__(self, upstream_port: int, pipe: Connection) -> None:
+    def __init__(self, upstream_port: int, pause: float, pipe: Connection) -> None:
         self._upstream_port = upstream_port
+        self._pause = pause
         self._pipe = pipe
         self._reset({})
 
@@ -113,7 +118,11 @@ class _Proxy:
         self._lost: set[str] = set()
 
     async def run(self) -> None:
-        server = await asyncio.start_server(self._connection, "127.0.0.1", 0, limit=2**16)
+        listening = socket.socket()
+        if self._pause:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+        listening.bind(("127.0.0.1", 0))
+        server = await asyncio.start_server(self._connection, sock=listening, limit=2**16)
         asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._command)
         self._pipe.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
@@ -170,6 +179,8 @@ class _Proxy:
                 raise _CutError
             pieces.append(piece)
             length -= len(piece)
+            if self._pause:
+                await asyncio.sleep(self._pause)
             if counted:
                 # Base64 takes four bytes for three.
                 self._part_bytes += len(piece) * 3 // 4
