@@ -25,6 +25,7 @@ from aioecrpublic.local.listening import listening
 from aioecrpublic.local.logos import LOGOS, Logos
 from aioecrpublic.local.signature import SignatureCheck
 from aioecrpublic.local.state import Settings, State
+from aioecrpublic.local.v2 import V2Side
 
 if TYPE_CHECKING:
     import os
@@ -179,11 +180,14 @@ def _handler(state: State, accounts: Accounts, threads: Executor) -> Handler:
         Api(state, SignatureCheck(accounts, SERVICE.signing_name, state.clock)), state.settings, threads
     )
     logos = Logos(state, threads)
+    v2 = V2Side(state, threads)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         path = request.rel_url.raw_path
         if path.startswith(LOGOS):
             return await logos.answer(request)
+        if v2.serves(path):
+            return await v2.answer(request)
         return await api.answer(request)
 
     return handle

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from aioecrpublic.local.database import Cursor, Database
     from aioecrpublic.local.signature import Caller
 
+
+class TokenExpiredError(Exception):
+    """An authorization token was used after its time."""
+
+
 TOKEN_LIFETIME: Final = dt.timedelta(hours=12)
 
 
@@ -87,15 +92,24 @@ class State:
         return token, expires
 
     def account_of_token(self, token: str) -> str | None:
-        """The account of an authorization token that holds now, or ``None``."""
+        """Whose an authorization token is, by itself or as ``AWS:token`` in base64; ``None`` if it is none.
+
+        Raises:
+            TokenExpiredError: It was one.
+        """
         try:
-            content, _, seal = base64.urlsafe_b64decode(token.encode()).decode().rpartition(".")
+            plain = base64.b64decode(token, altchars=b"-_", validate=True).decode()
+            if plain.startswith("AWS:"):
+                plain = base64.urlsafe_b64decode(plain.removeprefix("AWS:")).decode()
+            content, _, seal = plain.rpartition(".")
             account, expires, _ = content.split(".")
         except ValueError:
             return None
         if not hmac.compare_digest(seal.encode(), self._seal(content).encode()):
             return None
-        return account if int(expires) > self.now() else None
+        if int(expires) <= self.now():
+            raise TokenExpiredError
+        return account
 
     def _seal(self, content: str) -> str:
         return hmac.digest(self.token_key, content.encode(), "sha256").hex()

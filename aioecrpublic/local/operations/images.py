@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     import sqlite3
 
     from aioecrpublic.local.database import Cursor
+    from aioecrpublic.local.state import State
 
 
 def put_image(context: Context, request: types.PutImageRequest) -> types.PutImageResponse:
     """PutImage: a manifest whose layers and children are there, under a tag if one is given."""
     check_registry(request.registry_id)
     name = request.repository_name
-    digest = f"sha256:{hashlib.sha256(request.image_manifest.encode()).hexdigest()}"
+    digest = digest_of(request.image_manifest)
     with context.state.database.transaction() as cursor:
         find_repository(cursor, name)
         facts = inspect(request.image_manifest, request.image_manifest_media_type)
@@ -38,9 +39,7 @@ def put_image(context: Context, request: types.PutImageRequest) -> types.PutImag
                 f"The provided digest '{request.image_digest}' does not match the digest '{digest}' that was "
                 "calculated for the image"
             )
-        _check_references(cursor, name, facts)
-        changed = _store_image(context, cursor, name, digest, request.image_manifest, facts)
-        changed |= _store_tag(context, cursor, name, digest, request.image_tag)
+        changed = store(context.state, cursor, name, request.image_manifest, facts, request.image_tag)
         if not changed:
             tagged = f" and tag '{request.image_tag}'" if request.image_tag else ""
             raise ImageAlreadyExistsException(
@@ -56,6 +55,26 @@ def put_image(context: Context, request: types.PutImageRequest) -> types.PutImag
             image_manifest_media_type=facts.media_type,
         )
     )
+
+
+def store(
+    state: State, cursor: Cursor, name: str, manifest: str, facts: ManifestFacts, tag: str | None
+) -> bool:
+    """Store an image whose layers and children are there, and point a tag at it; whether anything changed.
+
+    Raises:
+        LayersNotFoundException: A layer, or the config, is not there.
+        ReferencedImagesNotFoundException: A child of an index is not there.
+    """
+    digest = digest_of(manifest)
+    _check_references(cursor, name, facts)
+    changed = _store_image(state, cursor, name, digest, manifest, facts)
+    return _store_tag(state, cursor, name, digest, tag) or changed
+
+
+def digest_of(manifest: str) -> str:
+    """The digest of a manifest."""
+    return f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
 
 
 def describe_images(context: Context, request: types.DescribeImagesRequest) -> types.DescribeImagesResponse:
@@ -144,7 +163,7 @@ def _check_references(cursor: Cursor, name: str, facts: ManifestFacts) -> None:
 
 
 def _store_image(
-    context: Context, cursor: Cursor, name: str, digest: str, manifest: str, facts: ManifestFacts
+    state: State, cursor: Cursor, name: str, digest: str, manifest: str, facts: ManifestFacts
 ) -> bool:
     """Store the image unless it is there; whether it was not."""
     if cursor.row("SELECT 1 FROM image WHERE repository = ? AND digest = ?", name, digest):
@@ -167,7 +186,7 @@ def _store_image(
         facts.artifact_media_type,
         facts.subject,
         size,
-        context.state.now(),
+        state.now(),
     )
     for kind, digests in (("layer", facts.layers), ("image", facts.children)):
         for reference in digests:
@@ -175,13 +194,13 @@ def _store_image(
     return True
 
 
-def _store_tag(context: Context, cursor: Cursor, name: str, digest: str, tag: str | None) -> bool:
+def _store_tag(state: State, cursor: Cursor, name: str, digest: str, tag: str | None) -> bool:
     """Point the tag at the image; whether it did not yet."""
     if tag is None:
         return False
     if cursor.value("SELECT digest FROM tag WHERE repository = ? AND name = ?", name, tag) == digest:
         return False
-    cursor.run("INSERT OR REPLACE INTO tag VALUES (?, ?, ?, ?)", name, tag, digest, context.state.now())
+    cursor.run("INSERT OR REPLACE INTO tag VALUES (?, ?, ?, ?)", name, tag, digest, state.now())
     return True
 
 
