@@ -1,11 +1,32 @@
 """Whole jobs on top of the client."""
 
-from aioecrpublic.manage.login import login, use_credential_helper
+from aioecrpublic.manage.docker_login import login, use_credential_helper
+from aioecrpublic.manage.pruning import (
+    PlannedImage,
+    PruneFailure,
+    PrunePlan,
+    PruneResult,
+    PruneRules,
+    execute_prune,
+    plan_prune,
+    prune,
+)
+from aioecrpublic.manage.reading import ReadManifest, manifest_reader
 from aioecrpublic.manage.token import RegistryToken, registry_token
 
 __all__ = [
+    "PlannedImage",
+    "PruneFailure",
+    "PrunePlan",
+    "PruneResult",
+    "PruneRules",
+    "ReadManifest",
     "RegistryToken",
+    "execute_prune",
     "login",
+    "manifest_reader",
+    "plan_prune",
+    "prune",
     "registry_token",
     "use_credential_helper",
 ]

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from aioecrpublic._base import ECRPublicError
 from aioecrpublic.client import ECRPublicClient
-from aioecrpublic.manage.login import REGISTRY
+from aioecrpublic.manage.docker_login import REGISTRY
 from aioecrpublic.manage.token import registry_token
 
 _USAGE = "usage: docker-credential-aioecrpublic get|store|erase|list"
