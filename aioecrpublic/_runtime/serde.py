@@ -1,28 +1,26 @@
 """Between attrs objects and the JSON of the wire, both ways, from the service's shape table.
 
-cattrs compiles one function a class and direction, on first use; the hooks for members come from the shapes.
+cattrs compiles one function a class on the way out, on first use; the hooks for members come from the shapes.
+The way in is ``decode``.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import secrets
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import cattrs
 import pybase64
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.gen import make_dict_unstructure_fn, override
 
-from aioecrpublic._base import ECRPublicError
 from aioecrpublic._runtime.body import SMALL, BlobSegment, Body, blob_reader
+from aioecrpublic._runtime.decode import Decoder, MissingMemberError, SerdeError
 from aioecrpublic._runtime.shapes import (
     Blob,
     BlobReader,
-    Boolean,
     ListOf,
     MapOf,
-    Number,
     Response,
     String,
     Structure,
@@ -30,35 +28,20 @@ from aioecrpublic._runtime.shapes import (
 )
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Mapping
 
     from aioecrpublic._runtime.errors import ServiceError
-    from aioecrpublic._runtime.shapes import Member, Operation, Service, Shape
+    from aioecrpublic._runtime.shapes import Operation, Service, Shape
 
-    Hook: TypeAlias = Callable[[Any, Any], Any]
     Unhook: TypeAlias = Callable[[Any], Any]
+
+__all__ = ["MissingMemberError", "Serde", "SerdeError"]
 
 _RequestT = TypeVar("_RequestT")
 _ResponseT = TypeVar("_ResponseT", bound=Response)
-_UTC = dt.UTC
 # Compact, and ASCII so that any string at all can be encoded.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False)
-
-
-class SerdeError(ECRPublicError):
-    """JSON that is not JSON, or not of the shape that the model says."""
-
-
-class MissingMemberError(SerdeError):
-    """A required member that is not there.
-
-    Attributes:
-        member: Its name on the wire.
-    """
-
-    def __init__(self, member: str) -> None:
-        super().__init__(f"{member} is required")
-        self.member = member
 
 
 class Serde:
@@ -71,9 +54,8 @@ class Serde:
 
     def __init__(self, service: Service, *, strict: bool = False) -> None:
         self._service = service
-        self._strict = strict
+        self._decoder = Decoder(service.shapes, strict=strict)
         self._converter = cattrs.Converter(detailed_validation=False)
-        self._structurers: dict[str, Callable[[Any], Any]] = {}
         self._unstructurers: dict[str, Unhook] = {}
         self._with_blobs = _with_blobs(service.shapes)
         self._long: dict[type, tuple[str, ...]] = {}
@@ -157,7 +139,7 @@ class Serde:
         members = shape.members if isinstance(shape, Structure) else ()
         try:
             return {
-                member.name: self._hook(member)(body[member.wire], None)
+                member.name: self._decoder.value(member.shape)(body[member.wire])
                 for member in members
                 if member.name != "message" and body.get(member.wire) is not None
             }
@@ -169,88 +151,9 @@ class Serde:
             message = json.loads(data) if data else {}
             if not isinstance(message, dict):
                 raise TypeError(f"a JSON {type(message).__name__} where an object belongs")
-            return self._structurer(shape)(message)
+            return self._decoder.function(shape)(message)
         except _MALFORMED as error:
             raise SerdeError(f"not a {shape}: {error}") from error
-
-    def _structurer(self, name: str) -> Callable[[Any], Any]:
-        """The function from a JSON object to an instance of the structure called ``name``."""
-        made = self._structurers.get(name)
-        if made is None:
-            made = self._structurers[name] = self._compile_structurer(name)
-        return made
-
-    def _compile_structurer(self, name: str) -> Callable[[Any], Any]:
-        shape = self._structure(name)
-        overrides = {m.name: override(rename=m.wire, struct_hook=self._hook(m)) for m in shape.members}
-        # cattrs types its options and the overrides of members as one and the same ``**kwargs``.
-        options: dict[str, Any] = {**_without_metadata(shape.cls), **overrides}
-        structure: Hook = make_dict_structure_fn(
-            shape.cls,
-            self._converter,
-            _cattrs_detailed_validation=False,
-            _cattrs_use_linecache=False,
-            **options,
-        )
-        # What the service leaves out although it is required becomes its shape's zero, as Smithy clients do
-        # it ("client error correction"): a reply is no place to be strict about what may be missing.
-        zeros = {m.wire: self._zero(m) for m in shape.members if m.required}
-
-        def from_json(value: Any) -> Any:
-            if value.__class__ is not dict:
-                raise TypeError(f"{name}: a JSON {type(value).__name__} where an object belongs")
-            if zeros and not all(wire in value for wire in zeros):
-                if self._strict:
-                    raise MissingMemberError(next(wire for wire in zeros if wire not in value))
-                value = {wire: zero() for wire, zero in zeros.items()} | value
-            return structure(value, shape.cls)
-
-        return from_json
-
-    def _zero(self, member: Member) -> Callable[[], Any]:
-        shape = self._service.shapes[member.shape]
-        match shape:
-            case Structure() | MapOf():
-                return dict
-            case ListOf():
-                return list
-            case Number() | Timestamp():
-                return int
-            case Boolean():
-                return bool
-            case _:
-                return str
-
-    def _hook(self, member: Member) -> Hook:
-        """The function from a member's JSON to its value; ``null`` is as good as absent."""
-        convert = self._value_hook(member.shape)
-        shape = self._service.shapes[member.shape]
-        if isinstance(shape, ListOf | MapOf):
-            return convert
-        if member.required:
-            zero = self._zero(member)
-            return lambda value, _: convert(zero() if value is None else value, None)
-        if isinstance(shape, String) and shape.enum is None:
-            return _optional_string
-        return lambda value, _: None if value is None else convert(value, None)
-
-    def _value_hook(self, name: str) -> Hook:
-        shape = self._service.shapes[name]
-        match shape:
-            case Structure():
-                # Looked up when called: structures may contain themselves.
-                hook: Hook = lambda value, _: self._structurer(name)(value)  # noqa: E731 - as all the others
-            case ListOf():
-                hook = _list_hook(self._value_hook(shape.element))
-            case MapOf():
-                hook = _map_hook(self._value_hook(shape.value))
-            case String() if shape.enum is not None:
-                hook = _enum_hook(shape.enum)
-            case Number() if not shape.integer:
-                hook = _number
-            case _:
-                hook = _SCALAR_HOOKS[type(shape)]
-        return hook
 
     def _unstructurer(self, name: str) -> Unhook:
         """The function from an instance of the structure called ``name`` to what JSON can say."""
@@ -360,96 +263,6 @@ def _parts(shape: Shape) -> tuple[str, ...]:
 
 def _identity(value: Any) -> Any:
     return value
-
-
-def _optional_string(value: Any, _: Any) -> str | None:
-    return value if value is None or value.__class__ is str else _string(value, _)
-
-
-def _string(value: Any, _: Any) -> str:
-    if value.__class__ is not str:
-        raise TypeError(f"a JSON {type(value).__name__} where a string belongs")
-    return value
-
-
-def _integer(value: Any, _: Any) -> int:
-    if value.__class__ is int:
-        return value
-    if value.__class__ is float and value.is_integer():
-        return int(value)
-    raise TypeError(f"a JSON {type(value).__name__} where an integer belongs")
-
-
-def _number(value: Any, _: Any) -> float:
-    if value.__class__ is float or value.__class__ is int:
-        return float(value)
-    raise TypeError(f"a JSON {type(value).__name__} where a number belongs")
-
-
-def _boolean(value: Any, _: Any) -> bool:
-    if value.__class__ is not bool:
-        raise TypeError(f"a JSON {type(value).__name__} where a boolean belongs")
-    return value
-
-
-def _timestamp(value: Any, _: Any) -> dt.datetime:
-    if value.__class__ is float or value.__class__ is int:
-        return dt.datetime.fromtimestamp(value, _UTC)
-    return _parse_timestamp(_string(value, _))
-
-
-def _parse_timestamp(text: str) -> dt.datetime:
-    """A timestamp written out: epoch seconds as a string, or ISO 8601."""
-    try:
-        return dt.datetime.fromtimestamp(float(text), _UTC)
-    except ValueError:
-        moment = dt.datetime.fromisoformat(text)
-        return moment.replace(tzinfo=_UTC) if moment.tzinfo is None else moment
-
-
-def _blob(value: Any, _: Any) -> bytes:
-    return pybase64.b64decode(_string(value, _), validate=True)
-
-
-_SCALAR_HOOKS: Mapping[type[Shape], Hook] = {
-    String: _string,
-    Number: _integer,
-    Boolean: _boolean,
-    Timestamp: _timestamp,
-    Blob: _blob,
-}
-
-
-def _enum_hook(enum: type[str]) -> Hook:
-    known: Mapping[str, str] = {str(value): value for value in enum}  # type: ignore[attr-defined]
-
-    def hook(value: Any, _: Any) -> str:
-        text = _string(value, _)
-        return known.get(text, text)
-
-    return hook
-
-
-def _list_hook(element: Hook) -> Hook:
-    def hook(values: Any, _: Any) -> list[Any]:
-        if values is None:
-            return []
-        if values.__class__ is not list:
-            raise TypeError(f"a JSON {type(values).__name__} where a list belongs")
-        return [element(value, None) for value in values if value is not None]
-
-    return hook
-
-
-def _map_hook(item: Hook) -> Hook:
-    def hook(values: Any, _: Any) -> dict[str, Any]:
-        if values is None:
-            return {}
-        if values.__class__ is not dict:
-            raise TypeError(f"a JSON {type(values).__name__} where an object belongs")
-        return {key: item(value, None) for key, value in values.items() if value is not None}
-
-    return hook
 
 
 def _epoch_seconds(value: dt.datetime) -> float:

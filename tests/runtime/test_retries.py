@@ -127,7 +127,7 @@ def test_the_adaptive_rate_is_botocores(steps: list[tuple[float, bool]]) -> None
 
 
 async def test_the_adaptive_rate_holds_calls_up() -> None:
-    rate = AdaptiveRate()
+    rate = AdaptiveRate(Clock())
     rate.report(throttled=True)
     assert rate._rate == pytest.approx(0.5)
     waiting = asyncio.create_task(rate.acquire())
