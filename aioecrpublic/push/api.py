@@ -321,6 +321,10 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
+def _is_tag(value: object) -> bool:
+    return isinstance(value, str) and _TAG.fullmatch(value) is not None
+
+
 def _check_names(client: ECRPublicClient, job: ImageJob) -> None:
     """Refuse a repository's name or a tag that cannot be, before the image is read."""
     if isinstance(job.tags, str) or not isinstance(job.tags, Sequence):
@@ -333,7 +337,7 @@ def _check_names(client: ECRPublicClient, job: ImageJob) -> None:
         f"tags[{index}] {tag!r} is not a tag: at most 128 letters, digits, '_', '.' and '-', "
         "the first neither '.' nor '-'"
         for index, tag in enumerate(job.tags)
-        if not isinstance(tag, str) or not _TAG.fullmatch(tag)
+        if not _is_tag(tag)
     ]
     if found:
         raise ValidationError("push_image", tuple(found))

@@ -37,12 +37,6 @@ NO_HANG = 60.0
 
 
 @pytest.fixture(scope="module")
-def proxy() -> Iterator[FaultProxy]:
-    with fault_proxy() as proxy:
-        yield proxy
-
-
-@pytest.fixture(scope="module", autouse=True)
 def quick_and_small() -> Iterator[None]:
     """Pauses that are over at once, and layers of many parts that are small."""
     with pytest.MonkeyPatch.context() as patch:
@@ -52,6 +46,12 @@ def quick_and_small() -> Iterator[None]:
         patch.setattr(patience, "_LONGEST_PAUSE", 0.005)
         small_parts(patch, PART)
         yield
+
+
+@pytest.fixture(scope="module")
+def proxy(quick_and_small: None) -> Iterator[FaultProxy]:
+    with fault_proxy() as proxy:
+        yield proxy
 
 
 @st.composite
@@ -83,28 +83,27 @@ async def _run(proxy: FaultProxy, plan: Mapping[int, str], *, index: bool, jobs:
         path = Path(directory)
         image = await asyncio.to_thread(_write, path / "layout", index=index)
         options = {"jobs": jobs, "journal": path / "journal" if journal else None}
-        async with LocalECRPublic(settings=Settings(part_size=PART, smallest_part=PART)) as server:
-            async with connect(server) as direct:
-                await direct.create_repository(repository_name=REPOSITORY)
-                port = int(server.endpoint_url.rpartition(":")[2])
-                await asyncio.to_thread(proxy.plan, dict(plan), port)
-                outcome = "pushed"
-                async with connect(server, endpoint_url=proxy.url, read_timeout=READ_TIMEOUT) as client:
-                    before = asyncio.all_tasks()
-                    try:
-                        await push_image(client, str(image.directory), REPOSITORY, TAGS, **options)  # type: ignore[arg-type]
-                    except ECRPublicError as error:
-                        outcome = type(error).__name__
-                        assert str(error)
-                    assert [task for task in asyncio.all_tasks() - before if _is_of_the_push(task)] == []
-                    assert budget_of(client).used == 0
-                await asyncio.to_thread(proxy.plan, {}, port)
-                await _hold_what_is_tagged(server, direct, image, complete=outcome == "pushed")
-                if outcome != "pushed":
-                    async with connect(server, endpoint_url=proxy.url) as client:
-                        await push_image(client, str(image.directory), REPOSITORY, TAGS, **options)  # type: ignore[arg-type]
-                    await _hold_what_is_tagged(server, direct, image, complete=True)
-                assert not (path / "journal").exists()
+        registry = LocalECRPublic(settings=Settings(part_size=PART, smallest_part=PART))
+        async with registry as server, connect(server) as direct:
+            await direct.create_repository(repository_name=REPOSITORY)
+            port = int(server.endpoint_url.rpartition(":")[2])
+            await asyncio.to_thread(proxy.plan, dict(plan), port)
+            outcome = "pushed"
+            async with connect(server, endpoint_url=proxy.url, read_timeout=READ_TIMEOUT) as client:
+                before = asyncio.all_tasks()
+                try:
+                    await push_image(client, str(image.directory), REPOSITORY, TAGS, **options)  # type: ignore[arg-type]
+                except ECRPublicError as error:
+                    outcome = f"{type(error).__name__}: {error}"
+                assert [task for task in asyncio.all_tasks() - before if _is_of_the_push(task)] == []
+                assert budget_of(client).used == 0
+            await asyncio.to_thread(proxy.plan, {}, port)
+            await _hold_what_is_tagged(server, direct, image, complete=outcome == "pushed")
+            if outcome != "pushed":
+                async with connect(server, endpoint_url=proxy.url) as client:
+                    await push_image(client, str(image.directory), REPOSITORY, TAGS, **options)  # type: ignore[arg-type]
+                await _hold_what_is_tagged(server, direct, image, complete=True)
+            assert not (path / "journal").exists()
         return outcome
 
 
@@ -135,7 +134,7 @@ def _push(proxy: FaultProxy, plan: Mapping[int, str], *, index: bool, jobs: int,
         async with asyncio.timeout(NO_HANG):
             outcome = await _run(proxy, plan, index=index, jobs=jobs, journal=journal)
         left = asyncio.all_tasks() - {asyncio.current_task()}
-        assert not [task for task in left if _is_of_the_push(task)]  # type: ignore[arg-type]
+        assert not [task for task in left if _is_of_the_push(task)]
         return outcome
 
     files = _open_files()
@@ -156,7 +155,7 @@ def _open_files() -> set[str]:
 
 @pytest.mark.timeout(0)
 @settings(
-    max_examples=5000 if SOAK else 150,
+    max_examples=int(os.environ.get("AIOECRPUBLIC_SOAK_EXAMPLES", "5000")) if SOAK else 120,
     deadline=None,
     derandomize=not SOAK,
     print_blob=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import random
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,7 @@ from aioecrpublic.local import LocalECRPublic
 from aioecrpublic.local.state import Settings
 from aioecrpublic.push import layer as layer_module
 from tests.push.helpers import REPOSITORY, assert_is_there, connect
-from tests.support.fault_proxy import fault_proxy
+from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.oci import write_image
 
 if TYPE_CHECKING:
@@ -36,55 +37,65 @@ def _push(url: str, keys: tuple[str, str], layout: str, journal: str, begun: Con
     async def run() -> None:
         credentials = Credentials(access_key_id=keys[0], secret_access_key=keys[1])
         async with ECRPublicClient(endpoint_url=url, credentials=credentials, rate_limits=False) as client:
-            begun.send(True)
+            begun.send("begun")
             await push_image(client, layout, REPOSITORY, ["1"], journal=journal, jobs=LAYERS)
 
     asyncio.run(run())
 
 
+class Victim:
+    """Pushes in processes of their own, one after the other."""
+
+    def __init__(self, *arguments: object) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([__name__])
+        self._arguments = arguments
+
+    async def killed(self, after: float | None) -> bool:
+        """Whether a push was killed, after so many seconds, before it was done."""
+        return await asyncio.to_thread(self._killed, after)
+
+    def _killed(self, after: float | None) -> bool:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_push, args=(*self._arguments, theirs))
+        process.start()
+        assert ours.recv() == "begun"
+        process.join(after)
+        process.kill()
+        process.join()
+        ours.close()
+        theirs.close()
+        assert process.exitcode in {0, -signal.SIGKILL}
+        return process.exitcode != 0
+
+
 @pytest.mark.timeout(300)
 async def test_fifty_kills_cost_no_more_than_a_part_for_each_layer_in_flight(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
     moments = random.Random(4)
     kills = number = 0
     with fault_proxy(pause=0.002) as proxy:
         while kills < KILLS:
             number += 1
-            directory = tmp_path / f"image-{number}"
-            image = write_image(directory / "layout", layers=LAYERS, layer_size=SIZE, seed=10 * number)
-            async with LocalECRPublic(settings=Settings(part_size=PART, smallest_part=PART)) as server:
-                await asyncio.to_thread(proxy.plan, {}, int(server.endpoint_url.rpartition(":")[2]))
-                keys = (server.credentials.access_key_id, server.credentials.secret_access_key)
-                journal = directory / "journal"
-                arguments = (proxy.url, keys, str(image.directory), str(journal))
+            kills += await _kill_and_go_on(proxy, tmp_path / f"image-{number}", number, moments)
 
-                def attempt(after: float | None) -> bool:
-                    ours, theirs = context.Pipe()
-                    process = context.Process(target=_push, args=(*arguments, theirs))  # noqa: B023 - used at once
-                    process.start()
-                    assert ours.recv() is True
-                    process.join(after)
-                    process.kill()
-                    process.join()
-                    ours.close()
-                    theirs.close()
-                    assert process.exitcode in {0, -9}
-                    return process.exitcode == -9
 
-                async with connect(server) as client:
-                    await client.create_repository(repository_name=REPOSITORY)
-                    mine = 0
-                    while mine < KILLS_PER_IMAGE:
-                        if not await asyncio.to_thread(attempt, moments.uniform(0.0, 0.4)):
-                            break
-                        mine += 1
-                    if mine == KILLS_PER_IMAGE:
-                        assert not await asyncio.to_thread(attempt, None)
-                    await assert_is_there(server, client, image, ["1"])
-                seen = await asyncio.to_thread(proxy.seen)
-                assert not journal.exists()
-                kills += mine
-                size = LAYERS * SIZE + len(image.read(image.config))
-                allowed = size + mine * LAYERS * PART + seen["requests"] * ENVELOPE
-                assert seen["part_bytes"] <= allowed
+async def _kill_and_go_on(proxy: FaultProxy, directory: Path, number: int, moments: random.Random) -> int:
+    """Kill the push of one image a few times, then let it finish; how often it was killed."""
+    image = write_image(directory / "layout", layers=LAYERS, layer_size=SIZE, seed=10 * number)
+    journal = directory / "journal"
+    registry = LocalECRPublic(settings=Settings(part_size=PART, smallest_part=PART))
+    async with registry as server, connect(server) as client:
+        await asyncio.to_thread(proxy.plan, {}, int(server.endpoint_url.rpartition(":")[2]))
+        await client.create_repository(repository_name=REPOSITORY)
+        keys = (server.credentials.access_key_id, server.credentials.secret_access_key)
+        victim = Victim(proxy.url, keys, str(image.directory), str(journal))
+        kills = 0
+        while kills < KILLS_PER_IMAGE and await victim.killed(moments.uniform(0.0, 0.4)):
+            kills += 1
+        assert not await victim.killed(None)
+        await assert_is_there(server, client, image, ["1"])
+        seen = await asyncio.to_thread(proxy.seen)
+    assert not journal.exists()
+    size = LAYERS * SIZE + len(image.read(image.config))
+    assert seen["part_bytes"] <= size + kills * LAYERS * PART + seen["requests"] * ENVELOPE
+    return kills

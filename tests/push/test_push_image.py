@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aioecrpublic import ECRPublicClient
+    from aioecrpublic.images import ImageSource
     from aioecrpublic.local import LocalECRPublic
     from aioecrpublic.push import PushEvent
 
@@ -172,7 +173,7 @@ async def test_every_kind_of_source_gives_the_same_image(
 
     image = write_image(tmp_path / "layout", layer_size=50_000)
     archive = tar_layout(image.directory, tmp_path / "image.tar")
-    sources = [
+    sources: list[ImageSource | str | Path] = [
         f"oci:{image.directory}",
         f"oci-archive:{archive}",
         str(archive),

@@ -14,11 +14,20 @@ from aioecrpublic.push import patience as patience_module
 from aioecrpublic.push.budget import MemoryBudget, budget_of
 from aioecrpublic.push.destination import Destination
 from aioecrpublic.push.journal import Journal
-from tests.push.helpers import REPOSITORY, Wire, assert_is_there, assert_nothing_runs, connect, open_files, tags_of
+from tests.push.helpers import (
+    REPOSITORY,
+    Wire,
+    assert_is_there,
+    assert_nothing_runs,
+    connect,
+    open_files,
+    tags_of,
+)
 from tests.support.fault_proxy import fault_proxy
 from tests.support.oci import digest_of, random_bytes, write_image
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from aioecrpublic import ECRPublicClient
@@ -26,12 +35,14 @@ if TYPE_CHECKING:
     from aioecrpublic.push import PushEvent
 
 MIB = 1024 * 1024
+# Of three layers of two parts, a config, and a manifest: initiated, sent, completed, checked, put.
+LEAST_REQUESTS = 3 * 4 + 3 + 2
 
 
 class Before:
     """A hook that does something once, before the n-th request of an operation is sent."""
 
-    def __init__(self, operation: str, number: int, act: object) -> None:
+    def __init__(self, operation: str, number: int, act: Callable[[], Awaitable[None] | None]) -> None:
         self._operation = operation
         self._left = number
         self._act = act
@@ -40,7 +51,9 @@ class Before:
         if event.operation == self._operation:
             self._left -= 1
             if self._left == 0:
-                await self._act()  # type: ignore[operator]
+                outcome = self._act()
+                if outcome is not None:
+                    await outcome
 
 
 async def test_a_layer_that_disappears_before_the_manifest_is_brought_again(
@@ -48,12 +61,13 @@ async def test_a_layer_that_disappears_before_the_manifest_is_brought_again(
 ) -> None:
     image = write_image(tmp_path, layers=3)
 
-    async def lose() -> None:
+    def lose() -> None:
         with server._opened().database.transaction() as cursor:
             cursor.run("DELETE FROM layer WHERE digest = ?", image.layers[1])
 
-    hooks = [Before("PutImage", 1, lose), wire := Wire()]
-    await push_image(client.with_options(hooks=hooks), str(tmp_path), REPOSITORY, ["1"])
+    wire = Wire()
+    hooked = client.with_options(hooks=[Before("PutImage", 1, lose), wire])
+    await push_image(hooked, str(tmp_path), REPOSITORY, ["1"])
     assert wire.count("InitiateLayerUpload") == 5
     assert wire.count("PutImage") == 2
     await assert_is_there(server, client, image, ["1"])
@@ -64,15 +78,14 @@ async def test_an_upload_that_the_service_forgets_begins_again(
 ) -> None:
     data = random_bytes(16 * MIB)
 
-    async def lose() -> None:
+    def lose() -> None:
         with server._opened().database.transaction() as cursor:
             cursor.run("DELETE FROM upload")
 
     events: list[PushEvent] = []
-    hooks = [Before("UploadLayerPart", 3, lose), wire := Wire()]
-    result = await upload_layer(
-        client.with_options(hooks=hooks), REPOSITORY, data, part_size=5 * MIB, on_event=events.append
-    )
+    wire = Wire()
+    hooked = client.with_options(hooks=[Before("UploadLayerPart", 3, lose), wire])
+    result = await upload_layer(hooked, REPOSITORY, data, part_size=5 * MIB, on_event=events.append)
     assert wire.count("InitiateLayerUpload") == 2
     assert result.retries == 1
     assert [event.first_byte for event in events if isinstance(event, PartRetried)] == [0]
@@ -121,7 +134,9 @@ async def test_what_does_not_pass_is_given_up_with_what_was_tried(
     with fault_proxy(int(server.endpoint_url.rpartition(":")[2])) as proxy:
         await asyncio.to_thread(proxy.plan, dict.fromkeys(range(2, 1000), "500"))
         async with connect(server, endpoint_url=proxy.url) as through:
-            with pytest.raises(PushError, match="given up after 10 failures .*bytes 0-.* again after") as caught:
+            with pytest.raises(
+                PushError, match=r"given up after 10 failures .*bytes 0-.* again after"
+            ) as caught:
                 await upload_layer(through, REPOSITORY, b"content")
     assert isinstance(caught.value.__cause__, ServiceError)
     assert caught.value.__cause__.status == 500
@@ -134,31 +149,26 @@ async def test_a_push_cancelled_anywhere_leaves_nothing_and_can_be_made_again(
     image = write_image(tmp_path / "layout", layers=3, layer_size=6 * MIB)
     journal = tmp_path / "journal"
     before = asyncio.all_tasks()
-    pushing: asyncio.Future[object] | None = None
 
-    async def cancel() -> None:
-        assert pushing is not None
-        pushing.cancel()
-        await asyncio.sleep(0)
-
-    class Anything:
+    class CancelAt:
         left = moment
 
         async def before_send(self, event: SendEvent) -> None:
             self.left -= 1
             if self.left == 0:
-                await cancel()
+                pushing.cancel()
+                await asyncio.sleep(0)
 
-    options = client.with_options(hooks=[Anything()])
-    pushing = asyncio.ensure_future(
-        push_image(options, str(image.directory), REPOSITORY, ["1"], journal=journal, part_size=5 * MIB)
+    hooked = client.with_options(hooks=[CancelAt()])
+    pushing = asyncio.create_task(
+        push_image(hooked, str(image.directory), REPOSITORY, ["1"], journal=journal, part_size=5 * MIB)
     )
     if moment == 0:
         await asyncio.sleep(0)
         pushing.cancel()
-    outcome = (await asyncio.gather(pushing, return_exceptions=True))[0]
-    if isinstance(outcome, BaseException):
-        assert isinstance(outcome, asyncio.CancelledError)
+    (outcome,) = await asyncio.gather(pushing, return_exceptions=True)
+    # The latest moments lie behind the last request of the push.
+    assert isinstance(outcome, asyncio.CancelledError) or moment > LEAST_REQUESTS
     await assert_nothing_runs(before)
     assert budget_of(client).used == 0
     assert not [name for name in open_files() if name.startswith(str(tmp_path))]
@@ -229,7 +239,9 @@ async def test_a_journal_of_other_uploads_is_ignored_and_kept(
     events: list[PushEvent] = []
     await upload_layer(client, REPOSITORY, other, journal=journal, on_event=events.append)
     await client.create_repository(repository_name="team/other")
-    await upload_layer(client, "team/other", random_bytes(11 * MIB, seed=1), journal=journal, on_event=events.append)
+    await upload_layer(
+        client, "team/other", random_bytes(11 * MIB, seed=1), journal=journal, on_event=events.append
+    )
     async with LocalECRPublic() as elsewhere, connect(elsewhere) as another:
         await another.create_repository(repository_name=REPOSITORY)
         await upload_layer(
@@ -247,9 +259,7 @@ async def test_a_damaged_journal_is_reported_and_the_push_goes_on(
     journal = tmp_path / "journal"
     journal.write_bytes(b"damaged" * 1000)
     events: list[PushEvent] = []
-    await push_image(
-        client, str(image.directory), REPOSITORY, ["1"], journal=journal, on_event=events.append
-    )
+    await push_image(client, str(image.directory), REPOSITORY, ["1"], journal=journal, on_event=events.append)
     assert events[0] == JournalDamaged(path=str(journal), moved_to=f"{journal}.damaged-1")
     await assert_is_there(server, client, image, ["1"])
 
@@ -280,7 +290,11 @@ async def test_a_file_that_changed_between_two_runs(
 
 @pytest.mark.parametrize("limit", [5 * MIB, 12 * MIB])
 async def test_the_budget_is_never_exceeded(
-    server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+    server: LocalECRPublic,
+    client: ECRPublicClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: int,
 ) -> None:
     from aioecrpublic.images.blobs import FileBlob
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aioecrpublic import ECRPublicClient
     from aioecrpublic.local import LocalECRPublic
     from aioecrpublic.push import PushEvent
+    from aioecrpublic.push.blobs import LayerInput
 
 SIZE = 12 * 1024 * 1024 + 5
 
@@ -39,15 +40,15 @@ async def test_a_layer_from_anywhere(
     data = random_bytes(SIZE)
     path = tmp_path / "layer"
     path.write_bytes(data)
-    blob = {
+    blobs: dict[str, LayerInput] = {
         "bytes": data,
         "bytearray": bytearray(data),
         "memoryview": memoryview(data),
         "reader": Counted(data),
         "path": path,
         "name": str(path),
-    }[kind]
-    result = await upload_layer(client, REPOSITORY, blob)
+    }
+    result = await upload_layer(client, REPOSITORY, blobs[kind])
     assert await server.read_blob(digest_of(data)) == data
     assert (result.digest, result.size, result.uploaded) == (digest_of(data), SIZE, True)
     assert (result.bytes_sent, result.retries) == (SIZE, 0)

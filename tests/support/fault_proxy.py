@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import multiprocessing
+import os
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
@@ -131,7 +132,8 @@ class _Proxy:
         try:
             plan = self._pipe.recv()
         except EOFError:
-            raise SystemExit(0) from None
+            # The test is gone; there is nothing to tidy up here.
+            os._exit(0)
         if plan is None:
             self._pipe.send({"requests": self._count, "part_bytes": self._part_bytes, "faults": self._done})
         else:
@@ -149,8 +151,6 @@ class _Proxy:
             writer.transport.abort()
         finally:
             writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = await reader.readuntil(b"\r\n\r\n")
