@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import json
 import os
 import re
@@ -46,6 +47,12 @@ def arguments(
     }
 
 
+@functools.cache
+def session() -> Any:
+    """One for all: reading the model takes longer than most tests."""
+    return boto3.Session()
+
+
 def method(operation: str) -> str:
     return re.sub(r"(?<!^)([A-Z])", r"_\1", operation).lower()
 
@@ -63,7 +70,7 @@ class Boto3:
     complete = True
 
     def __init__(self, server: LocalECRPublic, credentials: Credentials | None = None, **others: Any) -> None:
-        self.client: Any = boto3.Session().client(**arguments(server, credentials, **others))
+        self.client: Any = session().client(**arguments(server, credentials, **others))
 
     def __call__(self, operation: str, **params: Any) -> Any:
         try:
