@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from aiohttp import web
 
-from aioecrpublic.local.v2.errors import API_VERSION, unknown_blob, unknown_name
+from aioecrpublic.local.v2.errors import API_VERSION, V2Error, unknown_blob, unknown_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Executor
-    from pathlib import Path
+    from typing import TypeVar
 
     from aioecrpublic.local.state import State
     from aioecrpublic.local.v2.routes import Route
 
-# Bytes a second that even the slowest reader has to reach, beside the time it may always take.
-_SLOWEST: Final = 16 * 1024
+    _T = TypeVar("_T")
+
+_SLICE: Final = 256 * 1024
 
 
 class Blobs:
@@ -25,7 +27,7 @@ class Blobs:
 
     Args:
         state: The registry.
-        threads: Where blobs are looked up.
+        threads: Where files are read.
     """
 
     def __init__(self, state: State, threads: Executor) -> None:
@@ -36,23 +38,58 @@ class Blobs:
         """``GET`` and ``HEAD`` of a blob.
 
         Raises:
-            V2Error: It is not there.
+            V2Error: It is not there, or the range is not in it.
         """
-        loop = asyncio.get_running_loop()
-        path, size = await loop.run_in_executor(self._threads, self._find, where)
-        headers = {
-            **API_VERSION,
-            "Content-Type": "application/octet-stream",
-            "Docker-Content-Digest": where.what,
-            "Cache-Control": "max-age=31536000",
-        }
-        response = web.FileResponse(path, headers=headers)
-        response.etag = where.what
-        async with asyncio.timeout(self._state.settings.idle_timeout + size / _SLOWEST):
+        file, size = await self._run(self._open, where)
+        try:
+            asked = _range(request, size)
+            part = range(size) if asked is None else asked
+            response = web.StreamResponse(status=200 if asked is None else 206)
+            response.headers.update(
+                {
+                    **API_VERSION,
+                    "Content-Type": "application/octet-stream",
+                    "Docker-Content-Digest": where.what,
+                    "Accept-Ranges": "bytes",
+                    "Cache-Control": "max-age=31536000",
+                    "ETag": f'"{where.what}"',
+                }
+            )
+            if asked is not None:
+                response.headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
+            response.content_length = len(part)
             await response.prepare(request)
+            if request.method != "HEAD":
+                await self._send(response, file, part)
+        finally:
+            file.close()
         return response
 
-    def _find(self, where: Route) -> tuple[Path, int]:
+    async def _send(self, response: web.StreamResponse, file: BinaryIO, part: range) -> None:
+        """Send a part of a file; a reader that takes nothing for long loses its connection."""
+        await self._run(file.seek, part.start)
+        left = len(part)
+        while left:
+            data = await self._run(file.read, min(left, _SLICE))
+            if not data:
+                raise ConnectionAbortedError("a blob is shorter than it was")
+            left -= len(data)
+            try:
+                async with asyncio.timeout(self._state.settings.idle_timeout):
+                    await response.write(data)
+            except TimeoutError:
+                raise ConnectionAbortedError("nobody reads the reply") from None
+
+    async def _run(self, work: Callable[..., _T], *arguments: object) -> _T:
+        # To its end even if the request is cancelled: a file is not closed under a thread that reads it.
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait([future])
+            raise
+
+    def _open(self, where: Route) -> tuple[BinaryIO, int]:
         with self._state.database.transaction() as cursor:
             if cursor.row("SELECT 1 FROM repository WHERE name = ?", where.repository) is None:
                 raise unknown_name(where.repository)
@@ -62,6 +99,28 @@ class Blobs:
                 where.repository,
                 where.what,
             )
-        if size is None:
-            raise unknown_blob()
-        return self._state.blobs.path(where.what), size
+            if size is None:
+                raise unknown_blob()
+            # Within the transaction: outside of it the garbage may be collected.
+            return self._state.blobs.path(where.what).open("rb"), size
+
+
+def _range(request: web.BaseRequest, size: int) -> range | None:
+    """The part of a blob that is asked for; ``None``: all, also if it cannot be read (RFC 9110, 14.2)."""
+    whole = range(size)
+    value = request.headers.get("Range", "")
+    unit, _, wanted = value.partition("=")
+    first, dash, last = wanted.strip().partition("-")
+    numbers = [number for number in (first, last) if number]
+    valid = dash and numbers and all(number.isascii() and number.isdigit() for number in numbers)
+    if unit.strip().lower() != "bytes" or not valid or len(wanted) > 40:  # noqa: PLR2004 - two large numbers
+        return None
+    if not first:
+        part = whole[max(size - int(last), 0) :]
+    else:
+        part = whole[int(first) : int(last) + 1 if last else None]
+    if not part:
+        raise V2Error(
+            416, "UNSUPPORTED", "the range is not in the blob", {"Content-Range": f"bytes */{size}"}
+        )
+    return part

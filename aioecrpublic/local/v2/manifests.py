@@ -67,7 +67,7 @@ class Manifests:
             "ETag": etag,
         }
         if request.headers.get("If-None-Match") == etag:
-            return web.Response(status=304, headers=headers)
+            return web.Response(status=304, headers={**API_VERSION, "ETag": etag})
         return web.Response(body=image["manifest"].encode(), headers=headers)
 
     async def put(self, request: web.BaseRequest, where: Route, account: str) -> web.Response:
@@ -162,9 +162,9 @@ class Manifests:
                 _check_repository(cursor, where.repository)
                 store(self._state, cursor, where.repository, manifest, facts, tag)
         except LayersNotFoundException as error:
-            raise V2Error(404, "MANIFEST_BLOB_UNKNOWN", error.message) from error
+            raise V2Error(400, "MANIFEST_BLOB_UNKNOWN", error.message) from error
         except ReferencedImagesNotFoundException as error:
-            raise V2Error(404, "MANIFEST_BLOB_UNKNOWN", error.message) from error
+            raise V2Error(400, "MANIFEST_BLOB_UNKNOWN", error.message) from error
         return digest, facts
 
     def _tags(self, name: str, last: str, limit: int) -> list[str]:
