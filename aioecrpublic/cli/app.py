@@ -5,8 +5,11 @@ from __future__ import annotations
 import click
 
 from aioecrpublic._version import __version__
+from aioecrpublic.cli.copy import copy
 from aioecrpublic.cli.demo import demo
 from aioecrpublic.cli.local import local
+from aioecrpublic.cli.login import login
+from aioecrpublic.cli.prune import prune
 from aioecrpublic.cli.push import push
 
 
@@ -16,7 +19,7 @@ def app() -> None:
     """Push container images to Amazon ECR Public, or to a registry of the same behaviour on this machine."""
 
 
-for _command in (demo, local, push):
+for _command in (copy, demo, local, login, prune, push):
     app.add_command(_command)
 
 

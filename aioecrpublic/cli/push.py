@@ -66,7 +66,7 @@ def push(
         if as_json:
             click.echo(json.dumps(attrs.asdict(result)))
 
-    run_command(work(), interrupted=_how_to_go_on(journal))
+    run_command(work(), interrupted=how_to_go_on(journal))
 
 
 def parse_target(target: str, tags: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
@@ -82,7 +82,8 @@ def parse_target(target: str, tags: tuple[str, ...]) -> tuple[str, tuple[str, ..
     return match["repository"], ((first, *tags) if first else tags)
 
 
-def _how_to_go_on(journal: str | None) -> str:
+def how_to_go_on(journal: str | None) -> str:
+    """What to say on Ctrl-C."""
     if journal is None:
         return "run the same command again; finished layers are not sent again"
     return f"run the same command again with --journal {journal}; it goes on in the middle of the layers"

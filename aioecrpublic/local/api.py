@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aioecrpublic._runtime.shapes import Operation
+    from aioecrpublic.local.quotas import Quotas
     from aioecrpublic.local.signature import Claim, SignatureCheck
     from aioecrpublic.local.state import State
 
@@ -70,11 +71,13 @@ class Api:
     Args:
         state: The registry.
         signatures: Who may call.
+        quotas: How often.
     """
 
-    def __init__(self, state: State, signatures: SignatureCheck) -> None:
+    def __init__(self, state: State, signatures: SignatureCheck, quotas: Quotas) -> None:
         self._state = state
         self._signatures = signatures
+        self._quotas = quotas
         self._serde = Serde(SERVICE, strict=True)
 
     def accept(self, path: str, headers: Mapping[str, str]) -> ApiCall:
@@ -92,7 +95,9 @@ class Api:
         operation = SERVICE.operations.get(name)
         if operation is None or prefix != SERVICE.target_prefix or content_type != SERVICE.content_type:
             raise ServiceError("", code="UnknownOperationException")
-        return ApiCall(operation, path, headers, self._signatures.claim(headers))
+        claim = self._signatures.claim(headers)
+        self._quotas.take(claim.identity.account, operation.name)
+        return ApiCall(operation, path, headers, claim)
 
     def answer(self, call: ApiCall, body: bytes | bytearray) -> ApiReply:
         """The reply to a request; whatever goes wrong is one too. Blocks: it hashes, decodes and writes."""

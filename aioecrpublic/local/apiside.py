@@ -51,11 +51,15 @@ class ApiSide:
             error = ServiceError("The request took too long", code="RequestTimeoutException", status=408)
         except ServiceError as refused:
             error = refused
-        response = _response(self._api.refuse(error))
+        response = self.refuse(error)
         if not request.content.at_eof():
             # The rest of the body is not worth the wait.
             response.force_close()
         return response
+
+    def refuse(self, error: ServiceError) -> web.Response:
+        """The reply that says an error."""
+        return _response(self._api.refuse(error))
 
     async def _answer(self, request: web.BaseRequest) -> ApiReply:
         if request.method != "POST" or request.rel_url.raw_path != "/":

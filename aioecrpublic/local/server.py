@@ -20,21 +20,25 @@ from aioecrpublic.local.api import Api
 from aioecrpublic.local.apiside import ApiSide
 from aioecrpublic.local.blobs import BlobStore
 from aioecrpublic.local.database import Database
+from aioecrpublic.local.faults import FaultSchedule
 from aioecrpublic.local.garbage import clear_up, sweeping
 from aioecrpublic.local.listening import listening
 from aioecrpublic.local.logos import LOGOS, Logos
+from aioecrpublic.local.quotas import Quotas
 from aioecrpublic.local.signature import SignatureCheck
 from aioecrpublic.local.state import Settings, State
+from aioecrpublic.local.trouble import Trouble
 from aioecrpublic.local.v2 import V2Side
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Executor
 
     from aiohttp import web
 
     from aioecrpublic._runtime.credentials import Credentials
+    from aioecrpublic.local.faults import Fault
     from aioecrpublic.local.listening import Handler
 
 _THREADS = 8
@@ -55,9 +59,13 @@ class LocalECRPublic:
             allows them.
         settings: Where the service's behaviour has room.
         clock: The time in UTC, for tests of what expires.
+        quotas: Requests per second that each account may make: ``True`` for those of the service, or by
+            operation; what is more is answered with ``ThrottlingException``.
+        latency: Seconds that every request waits before it is worked on.
+        faults: What is to go wrong; ``inject`` adds to it.
 
     Raises:
-        ConfigurationError: Another registry uses ``data_dir``, or it cannot be used.
+        ConfigurationError: An argument cannot be used, or, on entering, another registry uses ``data_dir``.
     """
 
     def __init__(
@@ -70,6 +78,9 @@ class LocalECRPublic:
         accounts: Mapping[str, Credentials] | None = None,
         settings: Settings | None = None,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        quotas: Mapping[str, float] | bool = False,
+        latency: float = 0.0,
+        faults: Iterable[Fault] = (),
     ) -> None:
         self.credentials = credentials
         self._data_dir = data_dir
@@ -78,6 +89,9 @@ class LocalECRPublic:
         self._accounts = Accounts.of(credentials, accounts or {})
         self._settings = settings or Settings()
         self._clock = clock
+        self._quotas = Quotas.of(quotas)
+        self._faults = FaultSchedule(faults)
+        self._trouble = Trouble(self._faults, latency)
         self._stack: contextlib.AsyncExitStack | None = None
         self._state: State | None = None
         self._url = ""
@@ -104,7 +118,7 @@ class LocalECRPublic:
             stack.push_async_callback(asyncio.to_thread, threads.shutdown)
             loop = asyncio.get_running_loop()
             state = await loop.run_in_executor(threads, self._open_state, files)
-            handler = _handler(state, self._accounts, threads)
+            handler = self._handler(state, threads)
             address = await stack.enter_async_context(
                 listening(handler, self._host, self._port, self._settings)
             )
@@ -136,6 +150,14 @@ class LocalECRPublic:
         """
         return await asyncio.to_thread(_read_manifest, self._opened(), repository_name, digest)
 
+    def inject(self, *faults: Fault) -> None:
+        """Add faults to the schedule, at any time and from any thread.
+
+        Raises:
+            ConfigurationError: One of them concerns nothing.
+        """
+        self._faults.add(faults)
+
     def _opened(self) -> State:
         if self._state is None:
             raise ClientStateError("the registry is not running: use 'async with'")
@@ -163,6 +185,23 @@ class LocalECRPublic:
             base_url=lambda: self._url,
         )
 
+    def _handler(self, state: State, threads: Executor) -> Handler:
+        """What answers each request, by its path."""
+        signatures = SignatureCheck(self._accounts, SERVICE.signing_name, state.clock)
+        api = ApiSide(Api(state, signatures, self._quotas), state.settings, threads)
+        logos = Logos(state, threads)
+        v2 = V2Side(state, threads)
+
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            path = request.rel_url.raw_path
+            if path.startswith(LOGOS):
+                return await logos.answer(request)
+            if v2.serves(path):
+                return await v2.answer(request)
+            return await api.answer(request)
+
+        return self._trouble.around(handle, api.refuse)
+
 
 def _read_manifest(state: State, repository_name: str, digest: str) -> bytes:
     with state.database.transaction() as cursor:
@@ -172,25 +211,6 @@ def _read_manifest(state: State, repository_name: str, digest: str) -> bytes:
     if manifest is None:
         raise FileNotFoundError(f"{repository_name}@{digest}")
     return manifest.encode()
-
-
-def _handler(state: State, accounts: Accounts, threads: Executor) -> Handler:
-    """What answers each request, by its path."""
-    api = ApiSide(
-        Api(state, SignatureCheck(accounts, SERVICE.signing_name, state.clock)), state.settings, threads
-    )
-    logos = Logos(state, threads)
-    v2 = V2Side(state, threads)
-
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        path = request.rel_url.raw_path
-        if path.startswith(LOGOS):
-            return await logos.answer(request)
-        if v2.serves(path):
-            return await v2.answer(request)
-        return await api.answer(request)
-
-    return handle
 
 
 def _claim(directory: Path, stack: contextlib.ExitStack) -> None:

@@ -247,7 +247,8 @@ class Registry(RuleBasedStateMachine):
         elif found.parents(digest):
             assert [each["failureCode"] for each in done["failures"]] == ["ImageReferencedByManifestList"]
         else:
-            assert {each.get("imageTag") for each in done["imageIds"]} == (found.tags_of(digest) or {None})
+            untagged: set[str | None] = {None}
+            assert {each.get("imageTag") for each in done["imageIds"]} == (found.tags_of(digest) or untagged)
             assert {each["imageDigest"] for each in done["imageIds"]} == {digest}
             found.images.discard(digest)
             found.tags = {tag: image for tag, image in found.tags.items() if image != digest}

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import gzip
 import json
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -276,3 +277,11 @@ def test_strings_of_any_kind_survive_the_wire() -> None:
         assert serde.decode_response(DESCRIBE_REPOSITORIES, body).next_token == text
         request = serde.decode_request(DESCRIBE_REPOSITORIES, body)
         assert serde.encode_request(DESCRIBE_REPOSITORIES, request).read() == body.replace(b": ", b":")
+
+
+async def test_invocations_are_told_apart_by_uuids(client: ECRPublicClient, wire: Wire) -> None:
+    for _ in range(20):
+        await client.describe_registries()
+    found = {uuid.UUID(request.headers["amz-sdk-invocation-id"]) for request in wire.requests}
+    assert len(found) == 20
+    assert {(made.version, made.variant) for made in found} == {(4, uuid.RFC_4122)}

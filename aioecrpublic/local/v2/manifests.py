@@ -105,7 +105,7 @@ class Manifests:
             if names:
                 following = urlencode({"last": names[-1], "n": limit})
                 headers["Link"] = f'<{where.path}/tags/list?{following}>; rel="next"'
-        body = json.dumps({"name": name, "tags": names}).encode()
+        body = json.dumps({"name": name, "tags": names}, separators=(",", ":")).encode() + b"\n"
         return web.Response(body=body, content_type="application/json", headers=headers)
 
     async def referrers(self, request: web.BaseRequest, where: Route, _: str) -> web.Response:

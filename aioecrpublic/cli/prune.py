@@ -1,0 +1,138 @@
+"""``aioecrpublic prune``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.filesize import decimal
+from rich.markup import escape
+from rich.table import Table
+
+from aioecrpublic._base import ECRPublicError
+from aioecrpublic.cli.connecting import connection_options, make_client
+from aioecrpublic.cli.progress import short
+from aioecrpublic.cli.running import run_command
+from aioecrpublic.manage import PruneRules
+from aioecrpublic.manage import prune as prune_images
+
+if TYPE_CHECKING:
+    from aioecrpublic.manage import PlannedImage, PruneResult
+
+_AGE = re.compile(r"([0-9]{1,6})([hdw])")
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+def _age(context: click.Context, parameter: click.Parameter, value: str | None) -> dt.timedelta | None:
+    """A duration out of ``12h``, ``30d`` or ``8w``."""
+    if value is None:
+        return None
+    match = _AGE.fullmatch(value)
+    if match is None:
+        raise click.BadParameter(
+            f"{value!r} is not a number of hours, days or weeks such as 12h, 30d or 8w", context, parameter
+        )
+    return dt.timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+@click.command()
+@click.argument("repository")
+@click.option("--keep-newest", type=click.IntRange(min=0), metavar="N", help="Keep the newest N.")
+@click.option("--older-than", callback=_age, metavar="AGE", help="Only older ones: 12h, 30d, 8w.")
+@click.option("--untagged", is_flag=True, help="Only those without a tag.")
+@click.option(
+    "--remove-tag", "remove_tags", multiple=True, metavar="PATTERN", help="Only with tags like this."
+)
+@click.option("--keep-tag", "keep_tags", multiple=True, metavar="PATTERN", help="Never with a tag like this.")
+@click.option("--delete", is_flag=True, help="Delete them; without this they are only shown.")
+@click.option("--registry-url", metavar="URL", help="Where images are pulled from, if it is not AWS's.")
+@click.option("--json", "as_json", is_flag=True, help="Write the result as JSON to standard output.")
+@connection_options
+def prune(
+    repository: str,
+    keep_newest: int | None,
+    older_than: dt.timedelta | None,
+    remove_tags: tuple[str, ...],
+    keep_tags: tuple[str, ...],
+    registry_url: str | None,
+    *,
+    untagged: bool,
+    delete: bool,
+    as_json: bool,
+    endpoint_url: str | None,
+    profile: str | None,
+    region: str | None,
+) -> None:
+    """Show, and with --delete remove, the images of REPOSITORY for which all given rules hold.
+
+    What an index lists or what is attached to an image stays and goes with that. At least one of
+    --keep-newest, --older-than, --untagged and --remove-tag is needed.
+    """
+
+    async def work() -> None:
+        rules = PruneRules(
+            keep_newest=keep_newest,
+            older_than=older_than,
+            untagged_only=untagged,
+            remove_tags=remove_tags,
+            keep_tags=keep_tags,
+        )
+        async with make_client(endpoint_url, profile, region) as client:
+            result = await prune_images(
+                client, repository, rules, dry_run=not delete, registry_url=registry_url
+            )
+        if as_json:
+            click.echo(json.dumps(_document(result)))
+        else:
+            _show(result)
+        if result.failures:
+            raise ECRPublicError(
+                f"{len(result.failures)} of {len(result.plan.images)} images could not be deleted"
+            )
+
+    run_command(work(), interrupted="run the same command again; it plans anew from what is left")
+
+
+def _show(result: PruneResult) -> None:
+    console = Console()
+    failed = {failure.image.digest: failure for failure in result.failures}
+    if result.plan.images:
+        table = Table("digest", "tags", "size", "why", title=f"images of {result.plan.repository_name}")
+        for image in result.plan.images:
+            failure = failed.get(image.digest)
+            why = image.reason if failure is None else f"not deleted: {failure.code}: {failure.reason}"
+            table.add_row(short(image.digest), ", ".join(image.tags), decimal(image.size), escape(why))
+        console.print(table)
+    gone = result.plan.images if result.dry_run else result.deleted
+    done = "would be deleted" if result.dry_run else "deleted"
+    size = decimal(sum(image.size for image in gone))
+    console.print(f"images {done}: {len(gone)} ({size}); kept: {len(result.plan.keep)}", highlight=False)
+
+
+def _document(result: PruneResult) -> dict[str, Any]:
+    return {
+        "repository_name": result.plan.repository_name,
+        "dry_run": result.dry_run,
+        "bytes": result.plan.bytes,
+        "remove": [_image(image) for image in result.plan.images],
+        "keep": [_image(image) for image in result.plan.keep],
+        "deleted": [image.digest for image in result.deleted],
+        "failures": [
+            {"digest": failure.image.digest, "code": failure.code, "reason": failure.reason}
+            for failure in result.failures
+        ],
+    }
+
+
+def _image(image: PlannedImage) -> dict[str, Any]:
+    return {
+        "digest": image.digest,
+        "tags": image.tags,
+        "bytes": image.size,
+        "pushed_at": image.pushed_at.isoformat() if image.pushed_at else None,
+        "reason": image.reason,
+    }

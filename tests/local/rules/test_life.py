@@ -1,0 +1,297 @@
+"""The registry's life: limits, timeouts, its directory, restarts, what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from aioecrpublic import Credentials, ECRPublicClient
+from aioecrpublic.errors import ConfigurationError
+from aioecrpublic.local import LocalECRPublic, Settings
+from tests.local.rules.helpers import (
+    MIB,
+    OTHER,
+    OTHER_ACCOUNT,
+    Boto,
+    boto,
+    digest_of,
+    exchange,
+    push_layer,
+    push_small_image,
+    refused,
+    running,
+    signed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
+
+
+def raw(server: LocalECRPublic, data: bytes, seconds: float = 20) -> bytes:
+    """What comes back for these bytes until the server closes the connection."""
+    address = urlsplit(server.endpoint_url)
+    with socket.create_connection((address.hostname, address.port), timeout=seconds) as connection:
+        connection.sendall(data)
+        received = b""
+        try:
+            while piece := connection.recv(65536):
+                received += piece
+        except ConnectionResetError:
+            pass
+        return received
+
+
+def head(headers: Mapping[str, str], **more: str) -> bytes:
+    lines = [f"{name}: {value}" for name, value in {**headers, **more}.items()]
+    return "\r\n".join(["POST / HTTP/1.1", *lines, "", ""]).encode()
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"X-Amz-Target": "SpencerFrontendService.MakeCoffee"}, "UnknownOperationException"),
+        ({"X-Amz-Target": "AmazonEC2.DescribeRegistries"}, "UnknownOperationException"),
+        ({"X-Amz-Target": ""}, "UnknownOperationException"),
+        ({"Content-Type": "application/json"}, "UnknownOperationException"),
+    ],
+)
+def test_what_is_no_call(server: LocalECRPublic, headers: dict[str, str], code: str) -> None:
+    given = signed(server, "DescribeRegistries") | headers
+    reply = exchange(server, "POST", "/", given, b"{}")
+    assert (reply.status, reply.code) == (400, code)
+    assert reply.headers["x-amzn-RequestId"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b"\xff", b"[" * 100_000, b'{"maxResults":"x"}'])
+def test_json_that_is_none(server: LocalECRPublic, body: bytes) -> None:
+    headers = signed(server, "DescribeRegistries", body)
+    reply = exchange(server, "POST", "/", headers, body)
+    assert (reply.status, reply.code) == (400, "SerializationException")
+    assert reply.headers["x-amzn-RequestId"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "message", "member"),
+    [
+        ("CreateRepository", {}, "repositoryName"),
+        ("CreateRepository", {"repositoryName": "../../etc"}, "repositoryName"),
+        ("CreateRepository", {"repositoryName": "UPPER"}, "repositoryName"),
+        ("UploadLayerPart", {"repositoryName": "a" * 4, "uploadId": "x" * 36}, "partFirstByte"),
+        ("DescribeRepositories", {"maxResults": 0}, "maxResults"),
+    ],
+)
+def test_members_that_are_wrong(server: LocalECRPublic, operation: str, message: object, member: str) -> None:
+    body = json.dumps(message).encode()
+    reply = exchange(server, "POST", "/", signed(server, operation, body), body)
+    assert (reply.status, reply.code) == (400, "InvalidParameterException")
+    assert f"'{member}'" in reply.message
+
+
+def test_half_of_a_surrogate_pair(server: LocalECRPublic) -> None:
+    body = b'{"displayName":"\\ud800"}'
+    reply = exchange(server, "POST", "/", signed(server, "PutRegistryCatalogData", body), body)
+    assert (reply.status, reply.code) == (400, "SerializationException")
+
+
+def test_large_bodies_are_refused_before_they_come(server: LocalECRPublic) -> None:
+    for operation, size in (("UploadLayerPart", 40 * MIB), ("DescribeRegistries", 3 * MIB)):
+        headers = signed(server, operation)
+        reply = raw(server, head(headers, **{"Content-Length": str(size)}))
+        assert b" 413 " in reply.partition(b"\r\n")[0]
+        assert b"RequestEntityTooLargeException" in reply
+
+
+def test_large_bodies_that_hide_their_size(server: LocalECRPublic) -> None:
+    headers = signed(server, "DescribeRegistries")
+    chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
+    reply = raw(server, head(headers, **{"Transfer-Encoding": "chunked"}) + 33 * chunk)
+    assert b" 413 " in reply.partition(b"\r\n")[0]
+
+
+def test_unsigned_bodies_are_not_waited_for(server: LocalECRPublic) -> None:
+    headers = signed(server, "UploadLayerPart")
+    del headers["Authorization"]
+    reply = raw(server, head(headers, **{"Content-Length": "1000000"}))
+    assert b"MissingAuthenticationTokenException" in reply
+
+
+def test_who_dawdles_loses_the_connection() -> None:
+    with running(settings=Settings(idle_timeout=0.2)) as server:
+        assert raw(server, b"") == b""
+        assert raw(server, b"POST / HT") == b""
+        assert raw(server, b"POST / HTTP/1.1\r\nHost: x\r\n") == b""
+        late = raw(server, head(signed(server, "DescribeRegistries"), **{"Content-Length": "100"}) + b"{")
+        assert b" 408 " in late.partition(b"\r\n")[0]
+        assert b"RequestTimeoutException" in late
+
+
+def test_a_logo_is_served(server: LocalECRPublic, client: Boto, repository: str) -> None:
+    data = {"logoImageBlob": PNG, "description": "x"}
+    reply = client.put_repository_catalog_data(repositoryName=repository, catalogData=data)
+    url = reply["catalogData"]["logoUrl"]
+    path = url.removeprefix(server.endpoint_url)
+    found = exchange(server, "GET", path)
+    assert (found.status, found.headers["Content-Type"], found.body) == (200, "image/png", PNG)
+    # Other blobs are no logos.
+    layer = push_layer(client, repository, b"secret")
+    assert exchange(server, "GET", f"/logos/{layer.removeprefix('sha256:')}").status == 404
+    client.put_repository_catalog_data(repositoryName=repository, catalogData={"description": "y"})
+    assert exchange(server, "GET", path).status == 404
+
+
+def test_other_accounts_do_what_the_policy_lets_them(
+    server: LocalECRPublic, client: Boto, repository: str
+) -> None:
+    other = boto(server, credentials=OTHER)
+    here = {"registryId": "123456789012"}
+    with refused("AccessDeniedException", "ecr-public:CreateRepository"):
+        other.create_repository(repositoryName="mine")
+    with refused("AccessDeniedException"):
+        other.describe_repositories()
+    with refused("RepositoryNotFoundException", OTHER_ACCOUNT):
+        other.delete_repository(repositoryName=repository)
+    for name, more in (("delete_repository", {"force": True}), ("initiate_layer_upload", {})):
+        with refused("AccessDeniedException"):
+            getattr(other, name)(repositoryName=repository, **here, **more)
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{OTHER_ACCOUNT}:root"},
+        "Action": ["ecr-public:*LayerUpload", "ECR-PUBLIC:UploadLayerPart"],
+    }
+    set_policy(client, repository, allow)
+    push_layer(other, repository, b"12345", **here)
+    with refused("AccessDeniedException", "ecr-public:DescribeImages"):
+        other.describe_images(repositoryName=repository, **here)
+    set_policy(client, repository, allow, {"Effect": "Deny", "Principal": "*", "Action": "*"}, force=True)
+    with refused("AccessDeniedException"):
+        other.initiate_layer_upload(repositoryName=repository, **here)
+    set_policy(client, repository, allow | {"Condition": {"Bool": {"aws:SecureTransport": "true"}}})
+    with refused("AccessDeniedException"):
+        other.initiate_layer_upload(repositoryName=repository, **here)
+
+
+def set_policy(client: Boto, repository: str, *statements: object, force: bool = False) -> None:
+    text = json.dumps({"Version": "2008-10-17", "Statement": statements})
+    client.set_repository_policy(repositoryName=repository, policyText=text, force=force)
+
+
+def test_everything_outlives_a_restart(tmp_path: Path) -> None:
+    with running(data_dir=tmp_path) as server:
+        client = boto(server)
+        client.create_repository(repositoryName="app")
+        digest = push_small_image(client, "app", "1.0")
+        upload = client.initiate_layer_upload(repositoryName="app")["uploadId"]
+        part = {"repositoryName": "app", "uploadId": upload}
+        client.upload_layer_part(
+            **part, partFirstByte=0, partLastByte=5 * MIB - 1, layerPartBlob=bytes(5 * MIB)
+        )
+    with running(data_dir=tmp_path) as server:
+        client = boto(server)
+        (detail,) = client.describe_images(repositoryName="app")["imageDetails"]
+        assert (detail["imageDigest"], detail["imageTags"]) == (digest, ["1.0"])
+        client.upload_layer_part(**part, partFirstByte=5 * MIB, partLastByte=5 * MIB, layerPartBlob=b"x")
+        client.complete_layer_upload(**part, layerDigests=[digest_of(bytes(5 * MIB) + b"x")])
+
+
+async def test_one_registry_on_one_directory(tmp_path: Path) -> None:
+    async with LocalECRPublic(data_dir=tmp_path):
+        with pytest.raises(ConfigurationError, match="is used by another registry"):
+            async with LocalECRPublic(data_dir=tmp_path):
+                pytest.fail("two registries on one directory")
+    async with LocalECRPublic(data_dir=tmp_path):
+        pass
+
+
+async def test_a_port_that_is_taken() -> None:
+    async with LocalECRPublic() as server:
+        port = urlsplit(server.endpoint_url).port or 0
+        with pytest.raises(OSError, match="address already in use"):
+            async with LocalECRPublic(port=port):
+                pytest.fail("two registries on one port")
+
+
+async def test_strange_files_do_no_harm(tmp_path: Path) -> None:
+    for path in ("blobs/sha256/zz/README", "uploads/README", "notes"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("mine")
+    async with LocalECRPublic(data_dir=tmp_path):
+        pass
+    for path in ("blobs/sha256/zz/README", "uploads/README", "notes"):
+        assert (tmp_path / path).read_text() == "mine"
+
+
+async def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    # The loop's own threads are its own.
+    await asyncio.to_thread(int)
+
+    def things() -> tuple[set[str], set[str], int]:
+        threads = {thread.name for thread in threading.enumerate() if thread.name.startswith("aioecrpublic")}
+        files = {
+            os.readlink(entry.path)
+            for entry in os.scandir("/proc/self/fd")
+            if Path(entry.path).is_symlink() and str(tmp_path) in os.readlink(entry.path)
+        }
+        return threads, files, len(asyncio.all_tasks())
+
+    before = things()
+    for _ in range(3):
+        async with (
+            LocalECRPublic() as server,
+            ECRPublicClient(
+                region="us-east-1", endpoint_url=server.endpoint_url, credentials=server.credentials
+            ) as client,
+        ):
+            await client.create_repository(repository_name="app")
+            assert list(tmp_path.iterdir())
+    assert things() == before
+    assert not list(tmp_path.iterdir())
+
+
+async def test_garbage_goes_while_the_registry_runs(tmp_path: Path) -> None:
+    quick = Settings(upload_lifetime=dt.timedelta(seconds=1), sweep_interval=0.1)
+    async with LocalECRPublic(data_dir=tmp_path, settings=quick) as server:
+        client = await asyncio.to_thread(boto, server)
+        await asyncio.to_thread(client.create_repository, repositoryName="app")
+        digest = await asyncio.to_thread(push_small_image, client, "app", "1.0")
+        await asyncio.to_thread(push_layer, client, "app", b"of no image")
+        await asyncio.to_thread(client.initiate_layer_upload, repositoryName="app")
+
+        def left() -> tuple[int, int]:
+            return len(list(tmp_path.glob("blobs/sha256/*/*"))), len(list(tmp_path.glob("uploads/*")))
+
+        async with asyncio.timeout(30):
+            while left() != (2, 0):
+                await asyncio.sleep(0.05)
+        # Without its image nothing needs the rest.
+        await asyncio.to_thread(
+            client.batch_delete_image, repositoryName="app", imageIds=[{"imageDigest": digest}]
+        )
+        async with asyncio.timeout(30):
+            while left() != (0, 0):
+                await asyncio.sleep(0.05)
+
+
+def test_tokens_are_for_one_region(server: LocalECRPublic) -> None:
+    with refused("UnsupportedCommandException", "only supported in us-east-1"):
+        boto(server, region="us-west-2").get_authorization_token()
+
+
+def test_credentials_of_ones_own() -> None:
+    own = Credentials("AKIAMINE", "my-secret")
+    with running(credentials=own) as server:
+        assert server.credentials == own
+        boto(server, credentials=own).describe_registries()
+        with refused("UnrecognizedClientException"):
+            boto(server).describe_registries()
