@@ -1,9 +1,9 @@
 """What a call costs: ours beside a bare aiohttp POST, boto3, aiobotocore and capo-ecr-public.
 
-``python -m tests.benchmarks.client_calls [--json FILE] [--rounds N]``. Round after round, everybody runs every
-case in a fresh process, against one sink of canned replies in a process of its own; the best of the rounds
-counts, for what disturbs a process only ever makes it slower. The bare POST sends the very bytes that our
-client sends, signature included, and reads the reply without looking at it.
+``python -m tests.benchmarks.client_calls [--json FILE] [--rounds N]``. Round after round, everybody runs
+every case in a fresh process, against one sink of canned replies in a process of its own; the best of the
+rounds counts, for what disturbs a process only ever makes it slower. The bare POST sends the very bytes that
+our client sends, signature included, and reads the reply without looking at it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import attrs
 from tests.benchmarks.process import look
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
 OURS: Final = "aioecrpublic"
 NAMES: Final = ("aiohttp", OURS, "capo", "aiobotocore", "boto3")
@@ -212,10 +212,13 @@ async def aiobotocore_caller(url: str, stack: AsyncExitStack) -> Callable[[int |
     return call
 
 
-async def boto3_caller(url: str, stack: AsyncExitStack) -> Callable[[int | None], Awaitable[object]]:
+async def boto3_caller(  # noqa: RUF029 - one of several with the same signature
+    url: str, stack: AsyncExitStack
+) -> Callable[[int | None], Awaitable[object]]:
     """boto3 in threads, as who has an event loop has to use it."""
     import boto3
-    from botocore.config import Config
+
+    from tests.support import oracle
 
     client = boto3.client(
         "ecr-public",
@@ -223,7 +226,7 @@ async def boto3_caller(url: str, stack: AsyncExitStack) -> Callable[[int | None]
         endpoint_url=url,
         aws_access_key_id=KEY,
         aws_secret_access_key=SECRET,
-        config=Config(max_pool_connections=50),
+        config=oracle.config.Config(max_pool_connections=50),
     )
     executor = stack.enter_context(ThreadPoolExecutor(50))
 
@@ -304,7 +307,9 @@ import asyncio, sys
 from capo_ecr_public import AsyncECRPUBLICClient, Credentials
 async def main():
     credentials = Credentials(access_key="a", secret_key="b")
-    async with AsyncECRPUBLICClient(region="us-east-1", endpoint=sys.argv[1], credentials=credentials) as client:
+    async with AsyncECRPUBLICClient(
+        region="us-east-1", endpoint=sys.argv[1], credentials=credentials
+    ) as client:
         await client.describe_registries()
 asyncio.run(main())
 """,

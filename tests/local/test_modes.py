@@ -30,9 +30,11 @@ NAME = {"repositoryName": "team/app"}
 @contextmanager
 def calling(**options: Any) -> Generator[tuple[Boto3, LocalECRPublic], None, None]:
     """boto3 without retries at a registry with ``options``."""
-    with BackgroundECRPublic(LocalECRPublic(**options)) as background:
-        with closing(Boto3(background.registry)) as call:
-            yield call, background.registry
+    with (
+        BackgroundECRPublic(LocalECRPublic(**options)) as background,
+        closing(Boto3(background.registry)) as call,
+    ):
+        yield call, background.registry
 
 
 def names(call: Boto3) -> list[str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
-import os
 import socket
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -31,6 +30,7 @@ from tests.local.rules.helpers import (
     running,
     signed,
 )
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,7 +154,7 @@ def test_other_accounts_do_what_the_policy_lets_them(
     server: LocalECRPublic, client: Boto, repository: str
 ) -> None:
     other = boto(server, credentials=OTHER)
-    here = {"registryId": "123456789012"}
+    here: dict[str, Any] = {"registryId": "123456789012"}
     with refused("AccessDeniedException", "ecr-public:CreateRepository"):
         other.create_repository(repositoryName="mine")
     with refused("AccessDeniedException"):
@@ -239,9 +239,9 @@ async def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.Monkey
     def things() -> tuple[set[str], set[str], int]:
         threads = {thread.name for thread in threading.enumerate() if thread.name.startswith("aioecrpublic")}
         files = {
-            os.readlink(entry.path)
-            for entry in os.scandir("/proc/self/fd")
-            if Path(entry.path).is_symlink() and str(tmp_path) in os.readlink(entry.path)
+            str(entry.readlink())
+            for entry in Path("/proc/self/fd").iterdir()
+            if entry.is_symlink() and tmp_path in entry.readlink().parents
         }
         return threads, files, len(asyncio.all_tasks())
 
@@ -271,16 +271,12 @@ async def test_garbage_goes_while_the_registry_runs(tmp_path: Path) -> None:
         def left() -> tuple[int, int]:
             return len(list(tmp_path.glob("blobs/sha256/*/*"))), len(list(tmp_path.glob("uploads/*")))
 
-        async with asyncio.timeout(30):
-            while left() != (2, 0):
-                await asyncio.sleep(0.05)
+        await until(lambda: left() == (2, 0))
         # Without its image nothing needs the rest.
         await asyncio.to_thread(
             client.batch_delete_image, repositoryName="app", imageIds=[{"imageDigest": digest}]
         )
-        async with asyncio.timeout(30):
-            while left() != (0, 0):
-                await asyncio.sleep(0.05)
+        await until(lambda: left() == (0, 0))
 
 
 def test_tokens_are_for_one_region(server: LocalECRPublic) -> None:
