@@ -1,0 +1,16 @@
+"""Waiting for what another thread or process does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Look again and again until ``condition`` holds; ``TimeoutError`` if it takes too long."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - nobody tells an event of ours
+            await asyncio.sleep(0.05)
