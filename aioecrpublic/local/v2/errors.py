@@ -30,7 +30,7 @@ class V2Error(Exception):
         self.status = status
         self.code = code
         self.message = message
-        self.headers = headers or {}
+        self.headers: Mapping[str, str] = headers or {}
 
     def response(self) -> web.Response:
         """The reply."""
