@@ -12,7 +12,7 @@ from aioecrpublic.cli.connecting import connection_options, make_client
 from aioecrpublic.cli.progress import display
 from aioecrpublic.cli.push import how_to_go_on, parse_target
 from aioecrpublic.cli.running import run_command
-from aioecrpublic.push.copy import copy_image
+from aioecrpublic.push import copy_image
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from aioecrpublic.push.api import ImageJob, push_image, push_images, upload_layer
 from aioecrpublic.push.budget import DEFAULT_BUDGET
+from aioecrpublic.push.copy import copy_image
 from aioecrpublic.push.errors import PushError
 from aioecrpublic.push.events import (
     JournalDamaged,
@@ -37,6 +38,7 @@ __all__ = [
     "PushEvent",
     "PushResult",
     "PushStarted",
+    "copy_image",
     "push_image",
     "push_images",
     "upload_layer",

@@ -12,9 +12,8 @@ from aiohttp import ClientSession, web
 
 from aioecrpublic.errors import ConfigurationError, ImageError
 from aioecrpublic.images import RegistryCredentials, RegistryImage
-from aioecrpublic.push import ImageJob, LayerResumed, push_images
+from aioecrpublic.push import ImageJob, LayerResumed, copy_image, push_images
 from aioecrpublic.push.budget import MIB, MemoryBudget
-from aioecrpublic.push.copy import copy_image
 from tests.push.helpers import REPOSITORY, Wire, assert_is_there, assert_nothing_runs, connect, tags_of
 from tests.support.docker_registry import PASSWORD, USERNAME, docker_registry
 from tests.support.oci import BuiltImage, LayoutBuilder, digest_of, random_layer, write_image, write_index
