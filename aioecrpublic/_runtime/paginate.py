@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import attrs
@@ -9,11 +10,11 @@ import attrs
 from aioecrpublic._runtime.errors import BrokenReplyError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from aioecrpublic._runtime.shapes import Operation, Pagination
+    from aioecrpublic._runtime.shapes import Operation, Pagination, RequestT, Response
 
-PageT = TypeVar("PageT")
+PageT = TypeVar("PageT", bound="Response")
 ItemT = TypeVar("ItemT")
 
 
@@ -25,18 +26,18 @@ class Paginator(Generic[PageT, ItemT]):
 
     def __init__(
         self,
-        call: Callable[[Operation[Any, Any], Any], Awaitable[PageT]],
-        operation: Operation[Any, Any],
-        request: Any,
+        call: Callable[[Operation[RequestT, PageT], RequestT], Awaitable[PageT]],
+        operation: Operation[RequestT, PageT],
+        request: RequestT,
     ) -> None:
         if operation.pagination is None:
             raise TypeError(f"{operation.name} does not page")
-        self._call = call
-        self._operation = operation
+        self._call: Callable[[Operation[Any, PageT], Any], Awaitable[PageT]] = call
+        self._operation: Operation[Any, PageT] = operation
         self._pagination: Pagination = operation.pagination
-        self._request = request
+        self._request: Any = request
 
-    async def pages(self) -> AsyncIterator[PageT]:
+    async def pages(self) -> AsyncGenerator[PageT, None]:
         """The responses, page after page.
 
         Raises:
@@ -57,10 +58,11 @@ class Paginator(Generic[PageT, ItemT]):
             seen.add(token)
             request = attrs.evolve(request, **{self._pagination.input_token: token})
 
-    async def __aiter__(self) -> AsyncIterator[ItemT]:
-        async for page in self.pages():
-            for item in getattr(page, self._pagination.result):
-                yield item
+    async def __aiter__(self) -> AsyncGenerator[ItemT, None]:
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                for item in getattr(page, self._pagination.result):
+                    yield item  # noqa: ASYNC119 - whoever closes this closes the pages
 
     async def collect(self, limit: int | None = None) -> list[ItemT]:
         """The items as a list, at most ``limit`` of them; no page is fetched beyond the one that fills it.
@@ -73,8 +75,9 @@ class Paginator(Generic[PageT, ItemT]):
         items: list[ItemT] = []
         if limit == 0:
             return items
-        async for item in self:
-            items.append(item)
-            if len(items) == limit:
-                break
+        async with aclosing(aiter(self)) as found:
+            async for item in found:
+                items.append(item)
+                if len(items) == limit:
+                    break
         return items

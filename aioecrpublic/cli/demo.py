@@ -20,6 +20,7 @@ from aioecrpublic.local import LocalECRPublic
 from aioecrpublic.push import push_image
 
 if TYPE_CHECKING:
+    from aioecrpublic._generated.types import ImageDetail
     from aioecrpublic.push import PushResult
 
 _REPOSITORY = "demo/python"
@@ -63,16 +64,18 @@ async def _push(console: Console, client: ECRPublicClient, source: str) -> PushR
 
 
 async def _describe(console: Console, client: ECRPublicClient) -> None:
-    table = Table(title=f"describe_images of {_REPOSITORY}")
-    for column in ("digest", "tags", "size", "pushed", "media type"):
-        table.add_column(column, overflow="fold")
+    console.print(f"describe_images says of {_REPOSITORY}:")
     async for detail in client.paginate_describe_images(repository_name=_REPOSITORY):
-        pushed = detail.image_pushed_at
-        table.add_row(
-            detail.image_digest,
-            ", ".join(detail.image_tags),
-            decimal(detail.image_size_in_bytes or 0),
-            pushed.isoformat(timespec="seconds") if pushed else "",
-            detail.image_manifest_media_type,
-        )
-    console.print(table)
+        console.print(_table(detail))
+
+
+def _table(detail: ImageDetail) -> Table:
+    """What the registry knows of an image, a line a fact; a digest fits into 80 columns."""
+    pushed = detail.image_pushed_at
+    table = Table.grid("fact", "value", padding=(0, 1))
+    table.add_row("digest", detail.image_digest)
+    table.add_row("tags", ", ".join(detail.image_tags))
+    table.add_row("size", decimal(detail.image_size_in_bytes or 0))
+    table.add_row("pushed", f"{pushed:%Y-%m-%d %H:%M:%S %Z}" if pushed else "")
+    table.add_row("type", detail.image_manifest_media_type)
+    return table

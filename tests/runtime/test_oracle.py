@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aioecrpublic._runtime.shapes import Operation
-from tests.support.recording import Sent
+    from tests.support.recording import Sent
 
 ENDPOINT = "https://example.com"
 every_operation = pytest.mark.parametrize("operation", OPERATIONS.values(), ids=list(OPERATIONS))
