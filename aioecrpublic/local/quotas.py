@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Final
 
 from aioecrpublic._generated.service import SERVICE
@@ -21,13 +20,13 @@ class Quotas:
 
     Args:
         rates: Requests per second by operation; those that are not in it are unlimited.
-        clock: Seconds, monotonic.
+        clock: The time in seconds.
 
     Raises:
         ConfigurationError: An operation does not exist, or its rate is not positive.
     """
 
-    def __init__(self, rates: Mapping[str, float], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, rates: Mapping[str, float], clock: Callable[[], float]) -> None:
         for name, rate in rates.items():
             if name not in SERVICE.operations:
                 raise ConfigurationError(f"quotas: there is no operation {name!r}")
@@ -39,11 +38,15 @@ class Quotas:
         self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
 
     @classmethod
-    def of(cls, quotas: Mapping[str, float] | bool) -> Quotas:  # noqa: FBT001 - the public argument is as free
+    def of(
+        cls,
+        quotas: Mapping[str, float] | bool,  # noqa: FBT001 - the public argument is as free
+        clock: Callable[[], float],
+    ) -> Quotas:
         """The published quotas for ``True``, none for ``False``, or one's own by operation."""
         if quotas is True:
-            return cls({name: each.quota or _OTHERS for name, each in SERVICE.operations.items()})
-        return cls(quotas or {})
+            return cls({name: each.quota or _OTHERS for name, each in SERVICE.operations.items()}, clock)
+        return cls(quotas or {}, clock)
 
     def take(self, account: str, operation: str) -> None:
         """Count a request.
@@ -58,7 +61,8 @@ class Quotas:
         with self._lock:
             now = self._clock()
             left, before = self._buckets.get((account, operation), (most, now))
-            left = min(most, left + (now - before) * rate)
+            # A clock that is put back takes nothing away.
+            left = min(most, left + max(now - before, 0.0) * rate)
             allowed = left >= 1
             self._buckets[account, operation] = (left - 1 if allowed else left, now)
         if not allowed:

@@ -58,7 +58,7 @@ class LocalECRPublic:
         accounts: The credentials of further accounts, by account id; they may do what a repository's policy
             allows them.
         settings: Where the service's behaviour has room.
-        clock: The time in UTC, for tests of what expires.
+        clock: The time in UTC, for tests of what expires and refills.
         quotas: Requests per second that each account may make: ``True`` for those of the service, or by
             operation; what is more is answered with ``ThrottlingException``.
         latency: Seconds that every request waits before it is worked on.
@@ -89,7 +89,7 @@ class LocalECRPublic:
         self._accounts = Accounts.of(credentials, accounts or {})
         self._settings = settings or Settings()
         self._clock = clock
-        self._quotas = Quotas.of(quotas)
+        self._quotas = Quotas.of(quotas, lambda: clock().timestamp())
         self._faults = FaultSchedule(faults)
         self._trouble = Trouble(self._faults, latency)
         self._stack: contextlib.AsyncExitStack | None = None

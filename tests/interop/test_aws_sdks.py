@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LAYER = random_bytes(12 * 1024 * 1024 + 3)
 CONFIG = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}})
-NO_RETRIES = oracle.config.Config(retries={"max_attempts": 1, "mode": "standard"})
+NO_RETRIES = oracle.config.Config(retries={"total_max_attempts": 1, "mode": "standard"})
 
 
 def digest_of(data: bytes) -> str:

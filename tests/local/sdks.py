@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aioecrpublic.local import LocalECRPublic
 
 HERE = Path(__file__).parent
-NO_RETRIES = oracle.config.Config(retries={"max_attempts": 1, "mode": "standard"})
+NO_RETRIES = oracle.config.Config(retries={"total_max_attempts": 1, "mode": "standard"})
 
 
 def arguments(
