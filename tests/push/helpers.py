@@ -11,6 +11,7 @@ import attrs
 
 from aioecrpublic import ECRPublicClient
 from aioecrpublic.push import layer as layer_module
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +90,14 @@ def open_files() -> set[str]:
         with contextlib.suppress(FileNotFoundError):
             found.add(str(entry.readlink()))
     return {name for name in found if "/blobs/" in name or name.endswith((".tar", "journal"))}
+
+
+async def assert_nothing_is_open(directory: Path) -> None:
+    """Hold that no file below ``directory`` stays open.
+
+    A thread whose caller was cancelled may be in the middle of a read; the file is closed at its end.
+    """
+    await until(lambda: not [name for name in open_files() if name.startswith(str(directory))])
 
 
 async def assert_nothing_runs(before: set[asyncio.Task[object]]) -> None:

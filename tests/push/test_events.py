@@ -17,7 +17,14 @@ from aioecrpublic.push import (
     PushStarted,
     upload_layer,
 )
-from tests.push.helpers import REPOSITORY, assert_is_there, assert_nothing_runs, kinds, open_files, tags_of
+from tests.push.helpers import (
+    REPOSITORY,
+    assert_is_there,
+    assert_nothing_is_open,
+    assert_nothing_runs,
+    kinds,
+    tags_of,
+)
 from tests.support.oci import write_image, write_index
 
 if TYPE_CHECKING:
@@ -114,7 +121,7 @@ async def test_a_callback_that_raises_ends_the_push_cleanly(
             client, str(tmp_path), REPOSITORY, ["1"], on_event=tell_later if asynchronous else tell
         )
     await assert_nothing_runs(before)
-    assert not [name for name in open_files() if name.startswith(str(tmp_path))]
+    await assert_nothing_is_open(tmp_path)
     await push_image(client, str(tmp_path), REPOSITORY, ["1"])
     await assert_is_there(server, client, image, ["1"])
 

@@ -22,6 +22,7 @@ from aioecrpublic.push.budget import budget_of
 from tests.push.helpers import REPOSITORY, connect, small_parts, tags_of
 from tests.support.fault_proxy import FAULTS, FaultProxy, fault_proxy
 from tests.support.oci import LayoutBuilder, random_layer
+from tests.support.waiting import until_blocking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -139,7 +140,8 @@ def _push(proxy: FaultProxy, plan: Mapping[int, str], *, index: bool, jobs: int,
 
     files = _open_files()
     outcome = asyncio.run(bounded())
-    assert _open_files() - files == set()
+    # The threads of calls that were cut off end on their own, and close what they read then.
+    until_blocking(lambda: _open_files() <= files)
     return outcome
 
 
@@ -174,5 +176,14 @@ def test_whatever_happens_the_image_is_right_or_an_error_is_clear(
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("index", [False, True])
 def test_a_fault_here_and_there_is_mended(proxy: FaultProxy, fault: str, *, index: bool) -> None:
-    plan = dict.fromkeys(range(1, 200, 5), fault)
+    plan = dict.fromkeys(range(1, 200, _distance(fault)), fault)
     assert _push(proxy, plan, index=index, jobs=3, journal=True) == "pushed"
+
+
+def _distance(fault: str) -> int:
+    """How far apart the faults are that a push can make its way through.
+
+    An upload that is lost begins again: a check, and then, for the largest layer, six requests that must all
+    be spared. Anything else costs one request.
+    """
+    return 12 if fault == "lost-upload" else 5

@@ -10,7 +10,14 @@ from aioecrpublic.errors import RepositoryNotFoundException
 from aioecrpublic.images import OCILayout
 from aioecrpublic.push import ImageJob, LayerCompleted, LayerStarted
 from aioecrpublic.push.budget import budget_of
-from tests.push.helpers import REPOSITORY, Wire, assert_is_there, assert_nothing_runs, open_files, tags_of
+from tests.push.helpers import (
+    REPOSITORY,
+    Wire,
+    assert_is_there,
+    assert_nothing_is_open,
+    assert_nothing_runs,
+    tags_of,
+)
 from tests.support.oci import LayoutBuilder, random_layer, write_image
 
 if TYPE_CHECKING:
@@ -94,7 +101,7 @@ async def test_one_source_for_several_repositories(client: ECRPublicClient, tmp_
     jobs = [ImageJob(source=source, repository_name=f"same/n{number}", tags=["1"]) for number in range(3)]
     results = await push_images(client, jobs, create_repository=True)
     assert [result.digest for result in results] == [image.digest] * 3
-    assert not [name for name in open_files() if name.startswith(str(tmp_path))]
+    await assert_nothing_is_open(tmp_path)
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 5])
@@ -150,7 +157,7 @@ async def test_a_cancelled_push_of_many_leaves_nothing_running(
         await pushing
     await assert_nothing_runs(before)
     assert budget_of(client).used == 0
-    assert not [name for name in open_files() if name.startswith(str(tmp_path))]
+    await assert_nothing_is_open(tmp_path)
 
 
 async def test_two_concurrent_pushes_of_one_image(

@@ -18,9 +18,9 @@ from tests.push.helpers import (
     REPOSITORY,
     Wire,
     assert_is_there,
+    assert_nothing_is_open,
     assert_nothing_runs,
     connect,
-    open_files,
     tags_of,
 )
 from tests.support.fault_proxy import fault_proxy
@@ -171,7 +171,7 @@ async def test_a_push_cancelled_anywhere_leaves_nothing_and_can_be_made_again(
     assert isinstance(outcome, asyncio.CancelledError) or moment > LEAST_REQUESTS
     await assert_nothing_runs(before)
     assert budget_of(client).used == 0
-    assert not [name for name in open_files() if name.startswith(str(tmp_path))]
+    await assert_nothing_is_open(tmp_path)
     await push_image(client, str(image.directory), REPOSITORY, ["1"], journal=journal)
     await assert_is_there(server, client, image, ["1"])
     assert not journal.exists()

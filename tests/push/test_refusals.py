@@ -8,7 +8,7 @@ import pytest
 from aioecrpublic import ConfigurationError, ImageError, ValidationError, push_image, upload_layer
 from aioecrpublic.images import OCILayout
 from aioecrpublic.push import LayerStarted
-from tests.push.helpers import REPOSITORY, Wire, open_files, tags_of
+from tests.push.helpers import REPOSITORY, Wire, assert_nothing_is_open, tags_of
 from tests.support.oci import (
     OCI_MANIFEST,
     LayoutBuilder,
@@ -33,7 +33,7 @@ async def _refused(client: ECRPublicClient, path: Path, match: str) -> None:
     with pytest.raises(ImageError, match=match):
         await push_image(client, str(path), REPOSITORY, ["1", "2"])
     assert await tags_of(client) == {}
-    assert open_files() == set()
+    await assert_nothing_is_open(path)
 
 
 def _flip(path: Path) -> None:

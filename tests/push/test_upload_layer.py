@@ -6,7 +6,7 @@ import pytest
 
 from aioecrpublic import upload_layer
 from aioecrpublic.errors import RepositoryNotFoundException
-from tests.push.helpers import REPOSITORY, Wire, kinds, open_files
+from tests.push.helpers import REPOSITORY, Wire, assert_nothing_is_open, kinds
 from tests.support.oci import digest_of, random_bytes
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ async def test_a_layer_from_anywhere(
     assert await server.read_blob(digest_of(data)) == data
     assert (result.digest, result.size, result.uploaded) == (digest_of(data), SIZE, True)
     assert (result.bytes_sent, result.retries) == (SIZE, 0)
-    assert not [name for name in open_files() if name.startswith(str(tmp_path))]
+    await assert_nothing_is_open(tmp_path)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000, 64 * 1024, 5 * 1024 * 1024, 5 * 1024 * 1024 + 1])
