@@ -34,6 +34,8 @@ if TYPE_CHECKING:
         open_image,
     )
     from aioecrpublic.manage import (
+        CatalogChange,
+        CatalogResult,
         PlannedImage,
         PruneFailure,
         PrunePlan,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
         plan_prune,
         prune,
         registry_token,
+        sync_catalog,
         use_credential_helper,
     )
     from aioecrpublic.push import (
@@ -60,6 +63,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "CatalogChange",
+    "CatalogResult",
     "ClientStateError",
     "ConfigurationError",
     "Credentials",
@@ -98,6 +103,7 @@ __all__ = [
     "push_image",
     "push_images",
     "registry_token",
+    "sync_catalog",
     "upload_layer",
     "use_credential_helper",
 ]
@@ -130,6 +136,8 @@ _LAZY = {
             "open_image",
         ),
         "manage": (
+            "CatalogChange",
+            "CatalogResult",
             "PlannedImage",
             "PruneFailure",
             "PrunePlan",
@@ -141,6 +149,7 @@ _LAZY = {
             "plan_prune",
             "prune",
             "registry_token",
+            "sync_catalog",
             "use_credential_helper",
         ),
         "push": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from aioecrpublic._version import __version__
+from aioecrpublic.cli.catalog import catalog
 from aioecrpublic.cli.copy import copy
 from aioecrpublic.cli.demo import demo
 from aioecrpublic.cli.local import local
@@ -19,7 +20,7 @@ def app() -> None:
     """Push container images to Amazon ECR Public, or to a registry of the same behaviour on this machine."""
 
 
-for _command in (copy, demo, local, login, prune, push):
+for _command in (catalog, copy, demo, local, login, prune, push):
     app.add_command(_command)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +30,7 @@ from aioecrpublic.images.mediatypes import (
 from aioecrpublic.images.reference import DOCKER_HUB, parse_reference
 from aioecrpublic.images.registry_auth import Authorizer
 from aioecrpublic.images.registry_blob import RegistryBlob
-from aioecrpublic.images.registry_http import Http, check_transient, failure, read_body
+from aioecrpublic.images.registry_http import Http, check_transient, failure, is_this_machine, read_body
 from aioecrpublic.images.source import SourceLifecycle
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class RegistryImage(SourceLifecycle):
             raise ValueError("max_attempts must be at least 1")
         self._reference = parse_reference(reference)
         host = _HUB_API if self._reference.host == DOCKER_HUB else self._reference.host
-        plain = _is_this_machine(host) if insecure is None else insecure
+        plain = is_this_machine(host) if insecure is None else insecure
         self._base = yarl.URL(f"{'http' if plain else 'https'}://{host}/v2/{self._reference.repository}/")
         self._credentials = credentials
         self._anonymous = anonymous
@@ -233,8 +232,7 @@ class RegistryImage(SourceLifecycle):
         session = self._given_session or self._own_session
         if session is None:
             raise ImageError(f"{self.name}: used after it was closed")
-        proxies = self._given_session is None and not _is_this_machine(self._base.authority)
-        http = Http(session, self._timeout, self._max_attempts, proxies)
+        http = Http(session, self._timeout, self._max_attempts, use_proxies=self._given_session is None)
         authorizer = Authorizer(
             http, self._base, self._reference.repository, self._find_credentials, self.name
         )
@@ -348,16 +346,6 @@ class _Connection:
             authorization = await self._authorizer.renew(challenges, authorization)
             response = await self._http.send(method, url, headers=headers, authorization=authorization)
         return response
-
-
-def _is_this_machine(authority: str) -> bool:
-    host = yarl.URL(f"http://{authority}/").host or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _media_type(reply: _Reply, what: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import random
 import re
@@ -55,7 +56,7 @@ class Http:
     timeout: aiohttp.ClientTimeout
     max_attempts: int
     use_proxies: bool
-    """Whether the environment's proxy settings count."""
+    """Whether the environment's proxy settings count, for other machines than this."""
 
     async def send(
         self,
@@ -219,7 +220,18 @@ def _retry_after(value: str | None) -> float:
     return min(max(wait, 0.0), _LONGEST_WAIT)
 
 
+def is_this_machine(authority: str) -> bool:
+    """Say whether `HOST` or `HOST:PORT` is a name or an address of this machine."""
+    host = yarl.URL(f"http://{authority}/").host or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _proxy(url: yarl.URL) -> str | None:
-    if url.host is None or urllib.request.proxy_bypass(f"{url.host}:{url.port}"):
+    if is_this_machine(url.authority) or urllib.request.proxy_bypass(f"{url.host}:{url.port}"):
         return None
     return urllib.request.getproxies().get(url.scheme)

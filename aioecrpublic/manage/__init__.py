@@ -1,5 +1,6 @@
 """Whole jobs on top of the client."""
 
+from aioecrpublic.manage.catalog import CatalogChange, CatalogResult, sync_catalog
 from aioecrpublic.manage.docker_login import login, use_credential_helper
 from aioecrpublic.manage.pruning import (
     PlannedImage,
@@ -15,6 +16,8 @@ from aioecrpublic.manage.reading import ReadManifest, manifest_reader
 from aioecrpublic.manage.token import RegistryToken, registry_token
 
 __all__ = [
+    "CatalogChange",
+    "CatalogResult",
     "PlannedImage",
     "PruneFailure",
     "PrunePlan",
@@ -28,5 +31,6 @@ __all__ = [
     "plan_prune",
     "prune",
     "registry_token",
+    "sync_catalog",
     "use_credential_helper",
 ]

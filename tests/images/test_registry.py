@@ -671,3 +671,19 @@ def test_arguments_are_checked() -> None:
 )
 def test_urls(reference: str, insecure: bool | None, url: str) -> None:  # noqa: FBT001 - a table
     assert str(RegistryImage(reference, insecure=insecure)._base) == url
+
+
+async def test_proxies_of_the_environment_lead_to_other_machines(
+    registry: FakeRegistry, image: BuiltImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is sent to a proxy for plain http has the path of what is meant, so the registry can play both.
+    monkeypatch.setenv("http_proxy", f"http://{registry.host}")
+    monkeypatch.setenv("no_proxy", "direct.test")
+    async with RegistryImage("registry.test/team/app:1.0", insecure=True) as source:
+        await assert_holds(source, image)
+    assert {request.headers["Host"] for request in registry.requests} == {"registry.test"}
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    async with RegistryImage(registry.image) as source:
+        await assert_holds(source, image)
+    with pytest.raises(ImageError, match=r"direct\.test"):
+        await RegistryImage("direct.test/team/app:1.0", insecure=True, max_attempts=1).open()

@@ -22,6 +22,7 @@ from aioecrpublic.manage import token as token_module
 from tests.push.helpers import Wire, connect
 from tests.support.processes import environment
 from tests.support.tools import require
+from tests.support.web import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,13 +179,7 @@ async def test_skopeo_identifies_with_what_the_helper_says(server: LocalECRPubli
         seen.append((username, password))
         return web.json_response({"name": "team/app", "tags": ["1.0"]})
 
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host = f"127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with serving(answer) as host:
         # The helper takes the registry that the environment leads to for its own; here it is another.
         env = helper(tmp_path, server) | {"REGISTRY_AUTH_FILE": str(tmp_path / "config.json")}
         shim = tmp_path / "bin" / "docker-credential-aioecrpublic"
@@ -201,5 +196,3 @@ async def test_skopeo_identifies_with_what_the_helper_says(server: LocalECRPubli
         assert json.loads(listed.stdout)["Tags"] == ["1.0"]
         assert {username for username, _ in seen} == {"AWS"}
         assert all(password for _, password in seen)
-    finally:
-        await runner.cleanup()

@@ -18,6 +18,7 @@ from tests.push.helpers import REPOSITORY, Wire, assert_is_there, assert_nothing
 from tests.support.docker_registry import PASSWORD, USERNAME, docker_registry
 from tests.support.oci import BuiltImage, LayoutBuilder, digest_of, random_layer, write_image, write_index
 from tests.support.tools import skopeo
+from tests.support.web import serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -107,15 +108,8 @@ async def passing(registry: str) -> AsyncIterator[Passing]:
                     break
             return response
 
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-    async with ClientSession() as session:
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        state.host = f"127.0.0.1:{runner.addresses[0][1]}"
+    async with ClientSession() as session, serving(answer) as state.host:
         yield state
-        await runner.cleanup()
 
 
 @pytest.mark.parametrize("kind", ["oci", "docker", "index"])
