@@ -12,6 +12,7 @@ from aioecrpublic.images import load_image, open_image
 from tests.images.helpers import read_blob
 from tests.support.oci import digest_of, random_bytes, write_image, write_index
 from tests.support.tools import run, skopeo
+from tests.support.umoci import FILES, layout_by_umoci
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,22 +47,7 @@ async def assert_same_as_skopeo(source: str) -> tuple[ImageGraph, dict[str, byte
 
 @pytest.fixture
 def image_by_umoci(tmp_path: Path) -> Path:
-    """Return a layout with an image of three layers, made by umoci from nothing."""
-    layout = tmp_path / "umoci"
-    run("umoci", "init", "--layout", str(layout))
-    run("umoci", "new", "--image", f"{layout}:1.0")
-    for number in range(3):
-        (tmp_path / f"file{number}").write_bytes(random_bytes(50_000, number))
-        run(
-            "umoci",
-            "insert",
-            "--image",
-            f"{layout}:1.0",
-            "--rootless",
-            str(tmp_path / f"file{number}"),
-            f"/file{number}",
-        )
-    return layout
+    return layout_by_umoci(tmp_path / "umoci")
 
 
 @pytest.fixture
@@ -163,8 +149,8 @@ async def test_skopeo_reads_the_image_made_of_a_docker_archive(image_by_umoci: P
         (directory / digest.removeprefix("sha256:")).write_bytes(data)
     skopeo("copy", f"dir:{directory}", f"oci:{tmp_path}/back:1.0")
     run("umoci", "unpack", "--rootless", "--image", f"{tmp_path}/back:1.0", str(tmp_path / "bundle"))
-    for number in range(3):
-        assert (tmp_path / "bundle/rootfs" / f"file{number}").read_bytes() == random_bytes(50_000, number)
+    for name, data in FILES.items():
+        assert (tmp_path / "bundle/rootfs" / name).read_bytes() == data
 
 
 async def test_several_images_in_one_docker_archive_by_skopeo(image_by_umoci: Path, tmp_path: Path) -> None:

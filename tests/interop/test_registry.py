@@ -8,32 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aioecrpublic import ECRPublicClient, push_image
-from aioecrpublic.local import BackgroundECRPublic, LocalECRPublic
+from aioecrpublic import push_image
+from tests.interop.helpers import client_of, docker
 from tests.support.oci import LayoutBuilder, digest_of, tar_layer, write_image, write_index
 from tests.support.tools import run, skopeo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from aioecrpublic.local import LocalECRPublic
+
 pytestmark = pytest.mark.interop
-
-
-@pytest.fixture
-def server() -> Iterator[LocalECRPublic]:
-    with BackgroundECRPublic(LocalECRPublic()) as background:
-        yield background.registry
-
-
-def client_of(server: LocalECRPublic) -> ECRPublicClient:
-    return ECRPublicClient(
-        region="us-east-1", endpoint_url=server.endpoint_url, credentials=server.credentials
-    )
-
-
-def docker(server: LocalECRPublic, name: str) -> str:
-    return f"docker://{server.registry_url.removeprefix('http://')}/local/{name}"
 
 
 async def login(server: LocalECRPublic) -> str:

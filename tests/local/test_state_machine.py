@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -15,11 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from aioecrpublic.local import BackgroundECRPublic, LocalECRPublic
 from tests.local.scenario import Refused, digest_of, index_of, manifest_of
 from tests.local.sdks import Boto3
+from tests.support.soak import SOAK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SOAK = os.environ.get("AIOECRPUBLIC_SOAK") == "1"
 NAMES = st.sampled_from(["team/app", "team/app", "team/app", "b1"])
 TAGS = st.sampled_from(["1.0", "latest"])
 # Small, so that sequences meet the same things again and again.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from aioecrpublic.push.budget import budget_of
 from tests.push.helpers import REPOSITORY, connect, small_parts, tags_of
 from tests.support.fault_proxy import FAULTS, FaultProxy, fault_proxy
 from tests.support.oci import LayoutBuilder, random_layer
+from tests.support.soak import SOAK
 from tests.support.waiting import until_blocking
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from tests.support.oci import BuiltImage
 
-SOAK = os.environ.get("AIOECRPUBLIC_SOAK") == "1"
 PART = 80 * 1024
 READ_TIMEOUT = 0.12
 TAGS = ["1.0", "latest"]
@@ -157,7 +156,7 @@ def _open_files() -> set[str]:
 
 @pytest.mark.timeout(0)
 @settings(
-    max_examples=int(os.environ.get("AIOECRPUBLIC_SOAK_EXAMPLES", "5000")) if SOAK else 120,
+    max_examples=5000 if SOAK else 300,
     deadline=None,
     derandomize=not SOAK,
     print_blob=True,
