@@ -1,4 +1,4 @@
-"""Count calls, retries and time by operation with a hook; runs against a local ECR Public."""
+"""Count calls, retries and errors with a hook; runs against a local ECR Public that loses a reply."""
 
 import asyncio
 from collections import Counter
@@ -6,7 +6,7 @@ from collections import Counter
 from aioecrpublic import ECRPublicClient
 from aioecrpublic.errors import RepositoryNotFoundException
 from aioecrpublic.hooks import ErrorEvent, ResponseEvent, RetryEvent
-from aioecrpublic.local import LocalECRPublic
+from aioecrpublic.local import Fault, FaultKind, LocalECRPublic
 
 
 class Metrics:
@@ -14,13 +14,13 @@ class Metrics:
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
-        self.seconds: Counter[str] = Counter()
         self.retries: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
+        self.slowest: dict[str, float] = {}
 
     async def after_response(self, event: ResponseEvent) -> None:
         self.calls[event.operation] += 1
-        self.seconds[event.operation] += int(event.elapsed * 1e6)
+        self.slowest[event.operation] = max(event.elapsed, self.slowest.get(event.operation, 0.0))
 
     async def on_retry(self, event: RetryEvent) -> None:
         self.retries[event.operation] += 1
@@ -32,7 +32,7 @@ class Metrics:
 async def main() -> None:
     metrics = Metrics()
     async with (
-        LocalECRPublic() as server,
+        LocalECRPublic(faults=[Fault(kind=FaultKind.LOST, operation="DescribeRepositories")]) as server,
         ECRPublicClient(
             endpoint_url=server.endpoint_url, credentials=server.credentials, hooks=[metrics]
         ) as client,
@@ -40,11 +40,15 @@ async def main() -> None:
         for name in ("team/one", "team/two"):
             await client.create_repository(repository_name=name)
         names = [repository.repository_name async for repository in client.paginate_describe_repositories()]
+        print("repositories:", *names)
         try:
             await client.describe_images(repository_name="team/three")
         except RepositoryNotFoundException as error:
             print(error.message)
-    print(names, dict(metrics.calls), dict(metrics.errors))
+    for operation, calls in metrics.calls.items():
+        print(f"{operation}: {calls} calls, {metrics.retries[operation]} retries, "
+              f"{metrics.slowest[operation] * 1000:.1f} ms at the most")  # fmt: skip
+    print("errors:", dict(metrics.errors))
 
 
 if __name__ == "__main__":
