@@ -1,30 +1,35 @@
-"""One interleaved run: round after round, everybody pushes every case, each time in a fresh process."""
+"""One interleaved run: round after round, everybody pushes and calls, each time in a fresh process."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
+
 from tests.benchmarks import cases, report
+from tests.benchmarks.calls.rounds import measure as measure_calls
+from tests.benchmarks.calls.tables import tables as tables_of_calls
 from tests.benchmarks.certificate import make_certificate
 from tests.benchmarks.contestants import NAMES, OURS, find
 from tests.benchmarks.job import Job
 from tests.benchmarks.samples import SampleError, take
 from tests.benchmarks.sink import Sink
+from tests.benchmarks.turns import in_turn, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.benchmarks.cases import Case
     from tests.benchmarks.contestants import Contestant
-    from tests.benchmarks.samples import Sample
+    from tests.benchmarks.report import Figures, Results
 
 _ROUNDS = 5
+_CALLS = "calls"
 # Up to here a layer is small: many of them are limited by calls, not by bytes.
 _SMALL = cases.MIB
 
@@ -32,24 +37,29 @@ _SMALL = cases.MIB
 def main() -> None:
     """Parse the command line, run, print tables."""
     arguments = _arguments()
-    chosen = _cases(arguments.case, cases.QUICK if arguments.quick else cases.FULL)
-    contestants = [
-        find(name) for name in arguments.peer or NAMES if name != "ours-paced" or not arguments.quick
-    ]
     rounds = arguments.rounds or (1 if arguments.quick else _ROUNDS)
-    with tempfile.TemporaryDirectory(dir=arguments.dir, prefix="aioecrpublic-bench-") as folder:
-        results = _run(Path(folder), chosen, contestants, rounds)
-    for case, by_name in results.items():
-        _say(f"\n{report.table(case, by_name)}")
+    results: dict[str, Results] = {}
+    if chosen := _pushes(arguments):
+        contestants = [
+            find(name) for name in arguments.peer or NAMES if name != "ours-paced" or not arguments.quick
+        ]
+        with tempfile.TemporaryDirectory(dir=arguments.dir, prefix="aioecrpublic-bench-") as folder:
+            results["pushes"] = pushed = _run(Path(folder), chosen, contestants, rounds)
+        for case, by_name in pushed.items():
+            say(f"\n{report.table(case, by_name)}")
+    # Its comparisons need all of its contestants, so it is left out where only some are asked for.
+    if _CALLS in arguments.case if arguments.case else not arguments.peer:
+        results[_CALLS] = measure_calls(rounds)
+        say(f"\n{tables_of_calls(results[_CALLS])}")
     if arguments.json:
-        Path(arguments.json).write_text(
-            json.dumps(report.document(results), indent=1) + "\n", encoding="utf-8"
-        )
+        text = json.dumps(report.document(results), indent=1)
+        Path(arguments.json).write_text(text + "\n", encoding="utf-8")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--case", action="append", help=f"only this: {', '.join(c.name for c in cases.FULL)}")
+    known = (_CALLS, *(case.name for case in cases.FULL))
+    parser.add_argument("--case", action="append", help=f"only this: {', '.join(known)}")
     parser.add_argument("--peer", action="append", help=f"only this: {', '.join(NAMES)}, or module:function")
     parser.add_argument("--rounds", type=int, help=f"{_ROUNDS} unless told otherwise")
     parser.add_argument("--quick", action="store_true", help="smaller images, one round, less than a minute")
@@ -64,18 +74,19 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _cases(names: Sequence[str] | None, known: Sequence[Case]) -> list[Case]:
-    by_name = {case.name: case for case in known}
-    unknown = [name for name in names or () if name not in by_name]
+def _pushes(arguments: argparse.Namespace) -> list[Case]:
+    """The images to push."""
+    by_name = {case.name: case for case in (cases.QUICK if arguments.quick else cases.FULL)}
+    if not arguments.case:
+        return list(by_name.values())
+    unknown = [name for name in arguments.case if name not in by_name and name != _CALLS]
     if unknown:
-        raise SystemExit(f"--case {unknown[0]}: known are {', '.join(by_name)}")
-    return [by_name[name] for name in names or by_name]
+        raise SystemExit(f"--case {unknown[0]}: known are {', '.join((_CALLS, *by_name))}")
+    return [by_name[name] for name in arguments.case if name != _CALLS]
 
 
-def _run(
-    folder: Path, chosen: Sequence[Case], contestants: Sequence[Contestant], rounds: int
-) -> dict[str, dict[str, list[Sample]]]:
-    results: dict[str, dict[str, list[Sample]]] = {
+def _run(folder: Path, chosen: Sequence[Case], contestants: Sequence[Contestant], rounds: int) -> Results:
+    results: dict[str, dict[str, list[Figures]]] = {
         case.name: {contestant.name: [] for contestant in contestants} for case in chosen
     }
     certificate = make_certificate(folder)
@@ -93,31 +104,17 @@ def _run(
                     layout=str(layout),
                     authority=certificate.authority if case.tls else None,
                 )
-                for contestant in _in_turn(contestants, number):
+                for contestant in in_turn(contestants, number):
                     if contestant.only_small and case.layer_size > _SMALL:
                         continue
-                    _say(f"round {number + 1}/{rounds}  {case.name}  {contestant.name}", progress=True)
+                    say(f"round {number + 1}/{rounds}  {case.name}  {contestant.name}", progress=True)
                     try:
-                        results[case.name][contestant.name].append(take(contestant, case, job, sink))
+                        sample = take(contestant, case, job, sink)
+                        results[case.name][contestant.name].append(attrs.asdict(sample))
                     except SampleError as error:
                         raise SystemExit(str(error)) from error
-    _say("", progress=True)
+    say("", progress=True)
     return results
-
-
-def _in_turn(contestants: Sequence[Contestant], number: int) -> Sequence[Contestant]:
-    """Everybody once, another one first in every round."""
-    start = number % len(contestants)
-    return [*contestants[start:], *contestants[:start]]
-
-
-def _say(text: str, *, progress: bool = False) -> None:
-    """To the output; progress to a terminal only, over itself."""
-    if not progress:
-        sys.stdout.write(text + "\n")
-    elif sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
 
 
 if __name__ == "__main__":

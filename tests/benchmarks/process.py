@@ -89,3 +89,19 @@ class Watch:
             self.anonymous = max(self.anonymous, status.anonymous)
             self.threads = max(self.threads, status.threads)
             time.sleep(_INTERVAL)
+
+
+def plain_environment() -> dict[str, str]:
+    """This process's environment without anything that would configure a client."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("AWS_") and not name.lower().endswith("_proxy") and "CA_BUNDLE" not in name
+    }
+    # Files that are not there, rather than empty ones: who looks for them first has less to do then.
+    nowhere = f"{os.devnull}.absent"
+    return kept | {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": nowhere,
+        "AWS_SHARED_CREDENTIALS_FILE": nowhere,
+    }

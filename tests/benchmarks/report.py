@@ -8,16 +8,12 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tests.benchmarks.contestants import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from tests.benchmarks.samples import Sample
 
 _PACKAGES = (
     "aioecrpublic", "aiohttp", "pybase64", "uvloop", "boto3", "botocore", "aiobotocore", "capo-ecr-public",
@@ -28,23 +24,31 @@ _HEADINGS = (
 )  # fmt: skip
 
 
-def summary(samples: Sequence[Sample]) -> dict[str, Any]:
+Figures: TypeAlias = "Mapping[str, float | None]"
+"""What was measured once, by the measure's name."""
+Results: TypeAlias = "Mapping[str, Mapping[str, Sequence[Figures]]]"
+"""What was measured of each case, and there of each contestant."""
+
+
+def summary(samples: Sequence[Figures]) -> dict[str, Any]:
     """Each measure's median, least and most."""
-    names = [field.name for field in attrs.fields(type(samples[0]))]
     measures: dict[str, Any] = {"samples": len(samples)}
-    for name in names:
-        values = [value for sample in samples if (value := getattr(sample, name)) is not None]
+    for name in samples[0]:
+        values = [value for sample in samples if (value := sample[name]) is not None]
         if values:
             measures[name] = {"median": median(values), "min": min(values), "max": max(values)}
     return measures
 
 
-def table(case: str, results: Mapping[str, Sequence[Sample]]) -> str:
-    """The case's table; medians, and half the distance from the fastest to the slowest."""
+def table(case: str, results: Mapping[str, Sequence[Figures]]) -> str:
+    """The table of a push; medians, and half the distance from the fastest to the slowest."""
     summaries = {name: summary(samples) for name, samples in results.items() if samples}
     ours = summaries.get(OURS)
-    rows = [(name, *_cells(measures, ours)) for name, measures in summaries.items()]
-    header = (case, *_HEADINGS)
+    return layout((case, *_HEADINGS), [(name, *_cells(found, ours)) for name, found in summaries.items()])
+
+
+def layout(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need to be, the first to the left."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     lines = [
         "  ".join(
@@ -79,7 +83,7 @@ def _ratio(measures: Mapping[str, Any], ours: Mapping[str, Any] | None, name: st
     return f"{measures[name]['median'] / ours[name]['median']:.2f}"
 
 
-def document(results: Mapping[str, Mapping[str, Sequence[Sample]]]) -> dict[str, Any]:
+def document(parts: Mapping[str, Results]) -> dict[str, Any]:
     """Everything, with what it was measured on."""
     return {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -90,13 +94,16 @@ def document(results: Mapping[str, Mapping[str, Sequence[Sample]]]) -> dict[str,
             "python": platform.python_version(),
             "packages": {name: found for name in _PACKAGES if (found := _version(name))},
         },
-        "cases": {
-            case: {
-                name: {"summary": summary(samples), "samples": [attrs.asdict(sample) for sample in samples]}
-                for name, samples in by_name.items()
-                if samples
+        **{
+            part: {
+                case: {
+                    name: {"summary": summary(samples), "samples": samples}
+                    for name, samples in by_name.items()
+                    if samples
+                }
+                for case, by_name in results.items()
             }
-            for case, by_name in results.items()
+            for part, results in parts.items()
         },
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from tests.benchmarks.child import GO, Taken
-from tests.benchmarks.process import Watch
+from tests.benchmarks.process import Watch, plain_environment
 from tests.benchmarks.sink import PART_SIZE, ROOT
 
 if TYPE_CHECKING:
@@ -105,17 +104,6 @@ def _check(contestant: Contestant, case: Case, tally: Tally) -> None:
 
 
 def _environment(job: Job) -> dict[str, str]:
-    """This process's, without anything that would configure a client."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("AWS_") and not name.lower().endswith("_proxy") and "CA_BUNDLE" not in name
-    }
-    kept |= {
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }
-    if job.authority is not None:
-        kept |= {"AWS_CA_BUNDLE": job.authority, "SSL_CERT_FILE": job.authority}
-    return kept
+    if job.authority is None:
+        return plain_environment()
+    return plain_environment() | {"AWS_CA_BUNDLE": job.authority, "SSL_CERT_FILE": job.authority}
