@@ -14,7 +14,10 @@ from aioecrpublic.cli.prune import prune
 from aioecrpublic.cli.push import push
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit status: 0 if it is done, 1 if it failed, 2 if it was called wrongly, 130 after Ctrl-C.",
+)
 @click.version_option(__version__, prog_name="aioecrpublic")
 def app() -> None:
     """Push container images to Amazon ECR Public, or to a registry of the same behaviour on this machine."""

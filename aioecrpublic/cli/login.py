@@ -8,8 +8,8 @@ import click
 
 from aioecrpublic.cli.connecting import connection_options, make_client
 from aioecrpublic.cli.running import run_command
+from aioecrpublic.manage import TOKEN_REGION, use_credential_helper
 from aioecrpublic.manage import login as log_in
-from aioecrpublic.manage import use_credential_helper
 
 
 @click.command()
@@ -32,14 +32,17 @@ def login(
     profile: str | None,
     region: str | None,
 ) -> None:
-    """Log docker, skopeo and buildah in to ECR Public; without --helper for 12 hours."""
+    """Log docker, skopeo and buildah in to ECR Public; without --helper for 12 hours.
+
+    The region is us-east-1, the only one that gives passwords, whatever is configured.
+    """
 
     async def work() -> None:
         expires = None
         if helper:
             await use_credential_helper(config, registry=registry)
         else:
-            async with make_client(endpoint_url, profile, region) as client:
+            async with make_client(endpoint_url, profile, region or TOKEN_REGION) as client:
                 token = await log_in(client, config, registry=registry)
             expires = token.expires_at.isoformat(timespec="seconds")
         if as_json:

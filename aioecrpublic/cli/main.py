@@ -8,7 +8,7 @@ import sys
 
 def main() -> None:
     """Run the command line; needs the extra ``aioecrpublic[cli]``."""
-    missing = [name for name in ("click", "rich") if importlib.util.find_spec(name) is None]
+    missing = [name for name in ("click", "packaging", "rich") if importlib.util.find_spec(name) is None]
     if missing:
         sys.stderr.write(
             f"aioecrpublic: {' and '.join(missing)} not installed; run: pip install 'aioecrpublic[cli]'\n"

@@ -95,8 +95,11 @@ class Bars:
         )
         self._lines = Lines(self._progress.console)
         self._layers: dict[str, TaskID] = {}
-        self._total: TaskID | None = None
-        self._counted: dict[str, int] = {}
+        self._total = self._progress.add_task("total", total=None, visible=False)
+        self._bytes = 0
+        # By image and layer: what is attached to an image comes as images of its own.
+        self._counted: dict[tuple[str, str], int] = {}
+        self._image = ""
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -109,7 +112,9 @@ class Bars:
         """Move the bars, and write the line of ``event``, if it has one."""
         match event:
             case PushStarted():
-                self._total = self._progress.add_task("total", total=event.total_bytes)
+                self._image = event.digest
+                self._bytes += event.total_bytes
+                self._progress.update(self._total, total=self._bytes, visible=True)
             case LayerStarted():
                 self._layers[event.digest] = self._progress.add_task(short(event.digest), total=event.size)
             case LayerProgress():
@@ -125,9 +130,8 @@ class Bars:
         self._lines(event)
 
     def _count(self, digest: str, confirmed: int) -> None:
-        self._counted[digest] = confirmed
-        if self._total is not None:
-            self._progress.update(self._total, completed=sum(self._counted.values()))
+        self._counted[self._image, digest] = confirmed
+        self._progress.update(self._total, completed=sum(self._counted.values()))
 
 
 def describe(event: PushEvent) -> str | None:  # noqa: PLR0911 - one line for each kind of event

@@ -44,8 +44,8 @@ def push(
 ) -> None:
     """Push the image SOURCE to REPOSITORY, under TAG if it is given.
 
-    SOURCE is oci:DIR[:ref], oci-archive:FILE[:ref], docker-archive:FILE[:ref], or a path whose kind is
-    found out.
+    SOURCE is oci:DIR[:ref], oci-archive:FILE[:ref], docker-archive:FILE[:ref], docker://HOST/REPOSITORY:TAG,
+    or a path whose kind is found out.
     """
 
     async def work() -> None:

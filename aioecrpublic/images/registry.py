@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _ACCEPT = f"{OCI_INDEX}, {OCI_MANIFEST}, {DOCKER_LIST}, {DOCKER_MANIFEST}"
 _HUB_API = "registry-1.docker.io"
 _OK = 200
+_BAD_REQUEST = 400
 _UNAUTHORIZED = 401
 _NOT_FOUND = 404
 _MAX_PAGES = 100
@@ -145,6 +146,17 @@ class RegistryImage(SourceLifecycle):
             raise ImageError(f"{what} has {len(raw)} bytes, but its descriptor says {descriptor.size}")
         verify(raw, descriptor.digest, what)
         return raw
+
+    async def find(self, reference: str) -> Descriptor | None:
+        """Return the descriptor of what a tag or digest of the repository names, None if it names nothing.
+
+        Its bytes are kept for `read_manifest`.
+
+        Raises:
+            ImageError: the registry fails.
+        """
+        await self.open()
+        return await self._resolve(reference)
 
     async def open_blob(self, descriptor: Descriptor) -> RegistryBlob:
         """Ask for a blob, which must exist and have the descriptor's size."""
@@ -339,13 +351,28 @@ class _Connection:
             )
         authorization = await self._authorizer.current()
         response = await self._http.send(method, url, headers=headers, authorization=authorization)
-        # Only the registry may ask who we are, not whoever it redirects to.
-        if response.status == _UNAUTHORIZED and response.url.origin() == self._base.origin():
-            challenges = response.headers.getall("WWW-Authenticate", [])
+        try:
+            renewed = await self._renewed(response, authorization)
+        except BaseException:
             response.close()
-            authorization = await self._authorizer.renew(challenges, authorization)
-            response = await self._http.send(method, url, headers=headers, authorization=authorization)
-        return response
+            raise
+        if renewed is None:
+            return response
+        response.close()
+        return await self._http.send(method, url, headers=headers, authorization=renewed)
+
+    async def _renewed(self, response: aiohttp.ClientResponse, authorization: str | None) -> str | None:
+        """Return what to ask again with, None if the response is what there is to be had."""
+        # Only the registry may ask who we are, not whoever it redirects to.
+        if response.url.origin() != self._base.origin():
+            return None
+        if response.status == _UNAUTHORIZED:
+            challenges = response.headers.getall("WWW-Authenticate", [])
+            return await self._authorizer.renew(challenges, authorization)
+        if response.status == _BAD_REQUEST:
+            # How public.ecr.aws says that a token has expired: without a challenge.
+            return await self._authorizer.replace(authorization)
+        return None
 
 
 def _media_type(reply: _Reply, what: str) -> str:

@@ -28,6 +28,9 @@ _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - a token of HTTP's gramma
 _SCHEME = re.compile(rf"[\s,]*({_TOKEN})(?=[\s,]|$)")
 _PARAMETER = re.compile(rf'[\s,]*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))')
 _BEARER_TOKEN = re.compile(r"[!-~]+")
+_OK = 200
+_REFUSED = frozenset({400, 401, 403})
+"""How token services refuse credentials; that of public.ecr.aws says 400 to a password that has expired."""
 _CLIENT_ID = "aioecrpublic"
 _MAX_TOKEN = 1024 * 1024
 _SHORTEST_LIFE = 60
@@ -66,6 +69,10 @@ def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
     return challenges
 
 
+class _RefusedError(ImageError):
+    """The token service does not take the credentials."""
+
+
 @attrs.frozen
 class _Authorization:
     value: str = attrs.field(repr=False)
@@ -80,7 +87,8 @@ class Authorizer:
         http: for requests to the token service.
         registry: the registry's URL.
         repository: the repository that is to be read.
-        find_credentials: finds the credentials; called once, if the registry wants any.
+        find_credentials: finds the credentials; called when the registry first wants any, and again when it
+            refuses the found ones later, for they may be good for some hours only.
         name: of the source, for messages.
     """
 
@@ -121,9 +129,22 @@ class Authorizer:
             if self._current is not None and self._current.value != refused:
                 return self._current.value  # renewed meanwhile, for another request
             self._challenge = self._choose(parse_challenges(challenges))
-            self._current = await self._answer(self._challenge)
+            self._current = await self._answer(self._challenge, refused)
             if self._current.value == refused:
                 raise ImageError(f"{self._name}: the registry refuses the credentials")
+            return self._current.value
+
+    async def replace(self, used: str | None) -> str | None:
+        """Return another token than the used one, None if it is no token that was used.
+
+        Raises:
+            ImageError: the token service gives none.
+        """
+        async with self._lock:
+            if used is None or self._challenge is None or self._challenge.scheme != "bearer":
+                return None
+            if self._current is None or self._current.value == used:
+                self._current = await self._answer(self._challenge)
             return self._current.value
 
     def _choose(self, challenges: list[Challenge]) -> Challenge:
@@ -134,10 +155,21 @@ class Authorizer:
         asked = ", ".join(challenge.scheme for challenge in challenges) or "nothing"
         raise ImageError(f"{self._name}: the registry asks for {shown(asked)}, not for Bearer or Basic")
 
-    async def _answer(self, challenge: Challenge) -> _Authorization:
-        if self._known is None:
-            self._known = (await self._find_credentials(),)
-        (credentials,) = self._known
+    async def _answer(self, challenge: Challenge, refused: str | None = None) -> _Authorization:
+        if self._known is not None:
+            (known,) = self._known
+            try:
+                answer = await self._identify(challenge, known)
+                if answer.value != refused:
+                    return answer
+            except _RefusedError:
+                pass  # those that are found now may be newer
+        self._known = (await self._find_credentials(),)
+        return await self._identify(challenge, self._known[0])
+
+    async def _identify(
+        self, challenge: Challenge, credentials: RegistryCredentials | None
+    ) -> _Authorization:
         if challenge.scheme == "bearer":
             return await self._http.retry(
                 lambda: self._fetch_token(challenge, credentials), f"{self._name}: token service"
@@ -167,8 +199,9 @@ class Authorizer:
                 authorization=credentials.basic if credentials else None,
             )
         check_transient(response)
-        if response.status != 200:  # noqa: PLR2004 - HTTP
-            raise ImageError(f"{what}: {await failure(response)}")
+        if response.status != _OK:
+            error = _RefusedError if response.status in _REFUSED else ImageError
+            raise error(f"{what}: {await failure(response)}")
         return _authorization(jsondoc.parse_object(await read_body(response, _MAX_TOKEN, what), what), what)
 
     def _realm(self, challenge: Challenge) -> yarl.URL:

@@ -2,20 +2,14 @@
 
 from aioecrpublic.manage.catalog import CatalogChange, CatalogResult, sync_catalog
 from aioecrpublic.manage.docker_login import login, use_credential_helper
-from aioecrpublic.manage.pruning import (
-    PlannedImage,
-    PruneFailure,
-    PrunePlan,
-    PruneResult,
-    PruneRules,
-    execute_prune,
-    plan_prune,
-    prune,
-)
+from aioecrpublic.manage.prune_plan import PlannedImage, PrunePlan
+from aioecrpublic.manage.prune_rules import PruneRules
+from aioecrpublic.manage.pruning import PruneFailure, PruneResult, execute_prune, plan_prune, prune
 from aioecrpublic.manage.reading import ReadManifest, manifest_reader
-from aioecrpublic.manage.token import RegistryToken, registry_token
+from aioecrpublic.manage.token import TOKEN_REGION, RegistryToken, registry_token
 
 __all__ = [
+    "TOKEN_REGION",
     "CatalogChange",
     "CatalogResult",
     "PlannedImage",

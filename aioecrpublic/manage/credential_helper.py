@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from aioecrpublic._base import ECRPublicError
 from aioecrpublic.client import ECRPublicClient
 from aioecrpublic.manage.docker_login import REGISTRY
-from aioecrpublic.manage.token import registry_token
+from aioecrpublic.manage.token import TOKEN_REGION, registry_token
 
 _USAGE = "usage: docker-credential-aioecrpublic get|store|erase|list"
 # The sentence by which clients know that they may go on without credentials.
@@ -56,7 +56,7 @@ def _answer(arguments: list[str]) -> str:
 async def _get(server: str) -> str:
     if _host(server) not in _registries():
         raise ECRPublicError(_NOT_FOUND)
-    async with ECRPublicClient(user_agent_extra="md/credential-helper") as client:
+    async with ECRPublicClient(region=TOKEN_REGION, user_agent_extra="md/credential-helper") as client:
         token = await registry_token(client)
     return json.dumps({"ServerURL": server, "Username": token.username, "Secret": token.password}) + "\n"
 

@@ -91,11 +91,13 @@ def _path(given: str | os.PathLike[str] | None) -> Path:
 def _refuse_helpers(config: dict[str, Any], registry: str, path: Path) -> None:
     named = config.get("credHelpers")
     helper = (named.get(registry) if isinstance(named, dict) else None) or config.get("credsStore")
-    if helper:
-        raise ConfigurationError(
-            f"{path}: credentials for {registry} come from docker-credential-{helper}, so that an entry in "
-            f"the file would not be used; let it name the credential helper {HELPER!r} instead"
-        )
+    if not helper:
+        return
+    instead = "" if helper == HELPER else f"; use_credential_helper (login --helper) makes that {HELPER}"
+    raise ConfigurationError(
+        f"{path}: credentials for {registry} come from docker-credential-{helper}, so that an entry in "
+        f"the file would not be used{instead}"
+    )
 
 
 def _change(path: Path, enter: Callable[[dict[str, Any]], None]) -> None:

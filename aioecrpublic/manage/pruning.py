@@ -4,117 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import fnmatch
-import re
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import attrs
 
-from aioecrpublic._generated.types import ImageDetail, ImageIdentifier
-from aioecrpublic._runtime.errors import ConfigurationError, ServiceError, TransportError
+from aioecrpublic._generated.types import ImageIdentifier
+from aioecrpublic._runtime.errors import ServiceError, TransportError
 from aioecrpublic.images import Descriptor
 from aioecrpublic.images.manifest import parse_manifest
 from aioecrpublic.images.mediatypes import IMAGE_MANIFESTS, INDEXES
+from aioecrpublic.manage.prune_plan import PlannedImage, PrunePlan, decide
+from aioecrpublic.manage.prune_rules import subject_of_tag
 from aioecrpublic.manage.reading import manifest_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from aioecrpublic._generated.types import ImageDetail
     from aioecrpublic.client import ECRPublicClient
+    from aioecrpublic.manage.prune_rules import PruneRules
     from aioecrpublic.manage.reading import ReadManifest
 
 BATCH = 100
 """Images that one BatchDeleteImage takes (the model's ``ImageIdentifierList``)."""
 _CONCURRENT_READS = 4
-_ATTACHED_TAG = re.compile(r"(sha256)-([0-9a-f]{64})(?:\.(?:sig|att|sbom))?")
-
-
-def _patterns(value: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(value, str):
-        raise ConfigurationError(f"the tag patterns {value!r} are a string, not a list of strings")
-    return tuple(value)
-
-
-@attrs.frozen(kw_only=True)
-class PruneRules:
-    """Which images go. An image goes if every rule that is given says so, and nothing protects it.
-
-    What belongs to another image, because an index lists it or because it is attached to it (as its subject,
-    or by cosign's tags), stays as long as one that it belongs to does. If it has no tag of its own, it is not
-    judged by itself, but goes with the last of them.
-
-    Attributes:
-        keep_newest: Keep so many of those that would otherwise go, the most recently pushed.
-        older_than: Only images that were pushed longer ago than this.
-        untagged_only: Only images without a tag.
-        remove_tags: Only images of whose tags every one matches one of these patterns, as a shell matches:
-            ``["nightly-*"]``; those without a tag stay.
-        keep_tags: Never an image one of whose tags matches one of these patterns.
-    """
-
-    keep_newest: int | None = None
-    older_than: dt.timedelta | None = None
-    untagged_only: bool = False
-    remove_tags: tuple[str, ...] = attrs.field(default=(), converter=_patterns)
-    keep_tags: tuple[str, ...] = attrs.field(default=(), converter=_patterns)
-
-    def __attrs_post_init__(self) -> None:
-        count = self.keep_newest
-        if count is not None and count < 0:
-            raise ConfigurationError(f"keep_newest is {count!r}, not a number of images")
-        if self.older_than is not None and self.older_than < dt.timedelta():
-            raise ConfigurationError(f"older_than is {self.older_than}, less than nothing")
-        if self.untagged_only and self.remove_tags:
-            raise ConfigurationError("untagged_only and remove_tags contradict each other")
-        if count is None and self.older_than is None and not self.untagged_only and not self.remove_tags:
-            raise ConfigurationError(
-                "rules that remove everything: give one of keep_newest, older_than, "
-                "untagged_only and remove_tags"
-            )
-
-
-@attrs.frozen(kw_only=True)
-class PlannedImage:
-    """An image and what becomes of it.
-
-    Attributes:
-        digest: Its digest.
-        tags: Its tags.
-        size: Its size in bytes, as DescribeImages says it; layers that images share count for each.
-        pushed_at: When it was pushed.
-        reason: Why it goes, or stays.
-    """
-
-    digest: str
-    tags: tuple[str, ...]
-    size: int
-    pushed_at: dt.datetime | None
-    reason: str
-
-
-@attrs.frozen(kw_only=True)
-class PrunePlan:
-    """What goes and what stays.
-
-    Attributes:
-        repository_name: The repository.
-        remove: What goes, in the order in which it goes: in each step what nothing left refers to.
-        keep: What stays.
-    """
-
-    repository_name: str
-    remove: tuple[tuple[PlannedImage, ...], ...]
-    keep: tuple[PlannedImage, ...]
-
-    @property
-    def images(self) -> tuple[PlannedImage, ...]:
-        """All that goes."""
-        return tuple(image for step in self.remove for image in step)
-
-    @property
-    def bytes(self) -> int:
-        """The sum of the sizes of what goes; as layers are shared, less may become free."""
-        return sum(image.size for image in self.images)
 
 
 @attrs.frozen(kw_only=True)
@@ -196,10 +110,13 @@ async def plan_prune(
     read_manifest: ReadManifest | None = None,
 ) -> PrunePlan:
     """Say what ``prune`` would delete; arguments and errors are its own."""
-    read = read_manifest or await manifest_reader(client, repository_name, registry_url)
-    images = await _images(client, repository_name)
-    owned = await _belongings(images, read)
-    return _decide(repository_name, images, owned, rules, _now())
+    async with AsyncExitStack() as stack:
+        read = read_manifest
+        if read is None:
+            read = await stack.enter_async_context(manifest_reader(client, repository_name, registry_url))
+        images = await _images(client, repository_name)
+        owned = await _belongings(images, read)
+    return decide(repository_name, images, owned, rules, _now())
 
 
 async def execute_prune(client: ECRPublicClient, plan: PrunePlan) -> PruneResult:
@@ -291,131 +208,10 @@ async def _belongings(images: Mapping[str, ImageDetail], read: ReadManifest) -> 
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from errors.exceptions[0].__cause__
     for digest, image in images.items():
-        for tag in image.image_tags:
-            match = _ATTACHED_TAG.fullmatch(tag)
-            if match and (subject := f"{match[1]}:{match[2]}") in images:
+        for subject in filter(None, map(subject_of_tag, image.image_tags)):
+            if subject in images:
                 owned[subject].add(digest)
     return owned
-
-
-def _decide(
-    repository_name: str,
-    images: Mapping[str, ImageDetail],
-    owned: Mapping[str, set[str]],
-    rules: PruneRules,
-    now: dt.datetime,
-) -> PrunePlan:
-    belonging = {part for parts in owned.values() for part in parts}
-    dependent = {digest for digest in belonging if not _own_tags(images[digest], rules)}
-    judged = {
-        digest: _judge(image, rules, now) for digest, image in images.items() if digest not in dependent
-    }
-    going = sorted((digest for digest, (goes, _) in judged.items() if goes), key=lambda it: _age(images[it]))
-    reasons = {digest: reason for digest, (_, reason) in judged.items()}
-    newest = going[: rules.keep_newest or 0]
-    reasons |= dict.fromkeys(newest, f"is one of the newest {rules.keep_newest}")
-    staying = {digest for digest, (goes, _) in judged.items() if not goes} | set(newest)
-    # What belongs only to itself in a circle of tags belongs to nobody, and nobody asked for it to go.
-    for digest in images.keys() - set(_closure(judged, owned)):
-        staying.add(digest)
-        reasons[digest] = "belongs to nothing that the rules judge"
-    for owner, part in _pairs(staying, owned):
-        if part not in staying:
-            staying.add(part)
-            reasons[part] = f"belongs to {owner}, which stays"
-    for owner, part in _pairs(set(going) - staying, owned):
-        if part not in staying and part in dependent:
-            reasons[part] = f"belongs to {owner}, which goes"
-    planned = {digest: _planned(image, reasons[digest]) for digest, image in images.items()}
-    removed = images.keys() - staying
-    return PrunePlan(
-        repository_name=repository_name,
-        remove=tuple(tuple(planned[digest] for digest in step) for step in _steps(removed, owned)),
-        keep=tuple(planned[digest] for digest in images if digest in staying),
-    )
-
-
-def _judge(image: ImageDetail, rules: PruneRules, now: dt.datetime) -> tuple[bool, str]:
-    """Whether the rules let an image go, all but ``keep_newest``, and why or why not."""
-    kept = next((tag for tag in image.image_tags if _matches(tag, rules.keep_tags)), None)
-    if kept is not None:
-        return False, f"the tag {kept} is to be kept"
-    reasons = []
-    if rules.untagged_only:
-        if image.image_tags:
-            return False, "has a tag"
-        reasons.append("has no tag")
-    if rules.remove_tags:
-        if not image.image_tags:
-            return False, "has no tag"
-        other = next((tag for tag in image.image_tags if not _matches(tag, rules.remove_tags)), None)
-        if other is not None:
-            return False, f"the tag {other} is not to be removed"
-        reasons.append(f"is tagged {', '.join(image.image_tags)}")
-    if rules.older_than is not None:
-        if image.image_pushed_at is None or now - image.image_pushed_at <= rules.older_than:
-            return False, f"is not older than {rules.older_than}"
-        reasons.append(f"is older than {rules.older_than}")
-    if rules.keep_newest is not None:
-        reasons.append(f"is not one of the newest {rules.keep_newest}")
-    return True, " and ".join(reasons)
-
-
-def _own_tags(image: ImageDetail, rules: PruneRules) -> list[str]:
-    """The tags that are not just cosign's way of attaching it to another."""
-    return [
-        tag for tag in image.image_tags if not _ATTACHED_TAG.fullmatch(tag) or _matches(tag, rules.keep_tags)
-    ]
-
-
-def _matches(tag: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatch.fnmatchcase(tag, pattern) for pattern in patterns)
-
-
-def _age(image: ImageDetail) -> tuple[float, str]:
-    """The newest first; the digest only makes it the same order every time."""
-    pushed = image.image_pushed_at
-    return (-pushed.timestamp() if pushed else 0.0, str(image.image_digest))
-
-
-def _closure(roots: Iterable[str], owned: Mapping[str, set[str]]) -> Iterator[str]:
-    yield from (seen := set(roots))
-    for _, part in _pairs(seen, owned):
-        yield part
-
-
-def _pairs(roots: Iterable[str], owned: Mapping[str, set[str]]) -> Iterator[tuple[str, str]]:
-    """Owner and part, for everything that belongs to the roots, directly or not."""
-    waiting = sorted(roots)
-    seen = set(waiting)
-    while waiting:
-        owner = waiting.pop()
-        for part in sorted(owned[owner]):
-            yield owner, part
-            if part not in seen:
-                seen.add(part)
-                waiting.append(part)
-
-
-def _steps(removed: Iterable[str], owned: Mapping[str, set[str]]) -> Iterator[list[str]]:
-    """What goes, step by step: an index before what it lists, for the service keeps that until then."""
-    left = set(removed)
-    while left:
-        held = {part for owner in left for part in owned[owner]}
-        # A circle, which tags can make, has no first; then all of it is one step.
-        step = left - held or left
-        yield sorted(step)
-        left -= step
-
-
-def _planned(image: ImageDetail, reason: str) -> PlannedImage:
-    return PlannedImage(
-        digest=str(image.image_digest),
-        tags=tuple(image.image_tags),
-        size=image.image_size_in_bytes or 0,
-        pushed_at=image.image_pushed_at,
-        reason=reason,
-    )
 
 
 def _now() -> dt.datetime:

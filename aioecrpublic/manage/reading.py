@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
+from aioecrpublic._generated.errors import UnsupportedCommandException
 from aioecrpublic._runtime.errors import ConfigurationError
-from aioecrpublic.images import RegistryCredentials, RegistryImage
+from aioecrpublic.images import ImageError, RegistryCredentials, RegistryImage
 from aioecrpublic.manage.token import registry_token
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from aioecrpublic.client import ECRPublicClient
 
 ReadManifest: TypeAlias = Callable[[str], Awaitable[bytes]]
@@ -19,10 +24,11 @@ ReadManifest: TypeAlias = Callable[[str], Awaitable[bytes]]
 _AWS_DOMAINS = (".amazonaws.com", ".api.aws")
 
 
+@asynccontextmanager
 async def manifest_reader(
     client: ECRPublicClient, repository_name: str, registry_url: str | None = None
-) -> ReadManifest:
-    """What reads the manifests of one of the caller's repositories.
+) -> AsyncGenerator[ReadManifest]:
+    """What reads the manifests of one of the caller's repositories, over connections that it keeps.
 
     Args:
         client: An open client.
@@ -34,34 +40,53 @@ async def manifest_reader(
         ConfigurationError: The client speaks to another service than AWS's, and there is no ``registry_url``.
         RepositoryNotFoundException: There is no such repository.
     """
+    source = await _source(client, repository_name, registry_url)
+    images: list[RegistryImage] = []
+    opening = asyncio.Lock()
+
+    async def read(digest: str) -> bytes:
+        async with opening:
+            # Any manifest of the repository is one to begin with.
+            if not images:
+                images.append(await stack.enter_async_context(source(digest)))
+        found = await images[0].find(digest)
+        if found is None:
+            raise ImageError(f"{images[0].name}: manifest {digest} is missing")
+        return await images[0].read_manifest(found)
+
+    async with AsyncExitStack() as stack:
+        yield read
+
+
+async def _source(
+    client: ECRPublicClient, repository_name: str, registry_url: str | None
+) -> Callable[[str], RegistryImage]:
+    """What makes an image of the repository out of a digest."""
     endpoint = urlsplit(client.endpoint_url).hostname or ""
-    at_aws = endpoint.endswith(_AWS_DOMAINS)
-    if registry_url is None and not at_aws:
+    if registry_url is None and not endpoint.endswith(_AWS_DOMAINS):
         raise ConfigurationError(
             f"registry_url is needed with the endpoint {client.endpoint_url}: it does not say where "
             "its images are pulled from"
         )
     described = await client.describe_repositories(repository_names=[repository_name])
     host, _, path = str(described.repositories[0].repository_uri).partition("/")
-    credentials = None
-    insecure = None
-    if registry_url is not None:
-        given = urlsplit(registry_url)
-        if given.scheme not in {"http", "https"} or not given.netloc:
-            raise ConfigurationError(f"registry_url {registry_url!r} is not http://HOST or https://HOST")
-        host, insecure = given.netloc, given.scheme == "http"
-    else:
-        token = await registry_token(client)
-        credentials = RegistryCredentials(username=token.username, password=token.password)
-
-    async def read(digest: str) -> bytes:
-        image = RegistryImage(
-            f"{host}/{path}@{digest}",
-            credentials=credentials,
-            anonymous=credentials is None,
-            insecure=insecure,
+    if registry_url is None:
+        credentials = await _credentials(client)
+        return lambda digest: RegistryImage(
+            f"{host}/{path}@{digest}", credentials=credentials, anonymous=credentials is None
         )
-        async with image:
-            return await image.read_manifest(await image.open())
+    given = urlsplit(registry_url)
+    if given.scheme not in {"http", "https"} or not given.netloc:
+        raise ConfigurationError(f"registry_url {registry_url!r} is not http://HOST or https://HOST")
+    return lambda digest: RegistryImage(
+        f"{given.netloc}/{path}@{digest}", anonymous=True, insecure=given.scheme == "http"
+    )
 
-    return read
+
+async def _credentials(client: ECRPublicClient) -> RegistryCredentials | None:
+    """The caller's, for the pace of those who log in; ``None`` in a region that gives no tokens."""
+    try:
+        token = await registry_token(client)
+    except UnsupportedCommandException:
+        return None
+    return RegistryCredentials(username=token.username, password=token.password)

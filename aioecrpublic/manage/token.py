@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("aioecrpublic.manage")
 
+TOKEN_REGION = "us-east-1"  # noqa: S105 - where tokens are given, not one of them
+"""The only region that gives tokens (Amazon ECR Public user guide, "Registry authentication")."""
 LIFE = dt.timedelta(hours=12)
 """How long a token is good for (Amazon ECR Public user guide, "Registry authentication")."""
 _AHEAD = dt.timedelta(hours=1)

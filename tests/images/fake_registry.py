@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from tests.support.oci import BuiltImage
 
 USER = ("someone", "secret")
-BASIC = "Basic " + base64.b64encode(b"someone:secret").decode()
+
+
+def basic(password: str = USER[1]) -> str:
+    """Return the header of the user with some password."""
+    return "Basic " + base64.b64encode(f"{USER[0]}:{password}".encode()).decode()
+
+
+BASIC = basic()
 
 
 @attrs.define
@@ -25,6 +32,7 @@ class Behaviour:
 
     auth: str | None = None
     """`basic`, `bearer`, or any other challenge as it is."""
+    password: str = USER[1]
     token_life: int = 300
     tokens_refused: int = 0
     """So many of the first tokens are refused."""
@@ -130,7 +138,7 @@ class FakeRegistry:
             case None:
                 return None
             case "basic":
-                return None if authorization == BASIC else 'Basic realm="here"'
+                return None if authorization == basic(self.behaviour.password) else 'Basic realm="here"'
             case "bearer":
                 good = self.tokens[self.behaviour.tokens_refused :]
                 if authorization.removeprefix("Bearer ") in good:
@@ -147,6 +155,10 @@ class FakeRegistry:
         form = await request.post() if request.method == "POST" else None
         if form is not None and form.get("refresh_token") != "identity":
             return _error(401, "unknown identity", {})
+        if request.headers.get("Authorization", basic(self.behaviour.password)) != basic(
+            self.behaviour.password
+        ):
+            return _error(401, "unknown password", {})
         self.tokens.append(f"token-{len(self.tokens)}")
         return web.json_response({"token": self.tokens[-1], "expires_in": self.behaviour.token_life})
 

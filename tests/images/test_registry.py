@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
 import logging
@@ -523,6 +524,30 @@ class TestIdentity:
                 await source.check_blob(layer_of(image))
                 assert len(registry.tokens) == tokens
         assert len([request for request in registry.requests if "Authorization" not in request.headers]) == 3
+
+    @pytest.mark.parametrize("auth", ["basic", "bearer"])
+    async def test_credentials_that_have_expired_are_looked_for_again(
+        self, auth: str, registry: FakeRegistry, image: BuiltImage, tmp_path: Path
+    ) -> None:
+        config = tmp_path / "config.json"
+
+        def write(password: str) -> None:
+            encoded = base64.b64encode(f"{USER[0]}:{password}".encode()).decode()
+            config.write_text(json.dumps({"auths": {registry.host: {"auth": encoded}}}))
+
+        registry.behaviour.auth = auth
+        registry.behaviour.password = "first"
+        write("first")
+        async with RegistryImage(registry.image, docker_config=config) as source:
+            await assert_holds(source, image)
+            registry.behaviour.password = "second"
+            registry.behaviour.tokens_refused = 1
+            write("second")
+            await source.check_blob(layer_of(image))
+            registry.behaviour.password = "third"
+            registry.behaviour.tokens_refused = 2
+            with pytest.raises(ImageError, match=r"refuses the credentials|unknown password"):
+                await source.open_blob(layer_of(image))
 
     @pytest.mark.parametrize(
         ("auth", "credentials", "message"),

@@ -243,8 +243,9 @@ async def test_manifests_are_read_from_a_registry(repository: Repository, tmp_pa
             "copy", "--all", "--preserve-digests", "--dest-tls-verify=false",
             f"oci:{repository.path}:again", f"docker://{host}/local/{REPOSITORY}:1.0",
         )  # fmt: skip
-        read = await manifest_reader(repository.client, REPOSITORY, f"http://{host}")
-        assert await read(index.digest) == index.read(index.digest)
+        async with manifest_reader(repository.client, REPOSITORY, f"http://{host}") as read:
+            for digest in index.manifests:
+                assert await read(digest) == index.read(digest)
         rules = PruneRules(untagged_only=True)
         result = await prune(repository.client, REPOSITORY, rules, registry_url=f"http://{host}")
     assert result.plan.images == ()
