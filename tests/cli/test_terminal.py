@@ -119,7 +119,7 @@ async def test_copy(tmp_path: Path) -> None:
 
 async def test_login(tmp_path: Path) -> None:
     async with LocalECRPublic() as server:
-        env = environment(tmp_path, server)
+        env = environment(tmp_path, server) | {"AWS_REGION": "us-west-2"}
         words = ("login", "--config", "config.json")
         seen = await in_terminal(*COMMAND, *words, cwd=tmp_path, env=env)
         assert seen.status == 0, seen.screen

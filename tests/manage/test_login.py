@@ -159,6 +159,14 @@ async def test_the_helper_speaks_the_protocol(server: LocalECRPublic, tmp_path: 
     assert wrong.stdout.startswith("usage: ")
 
 
+async def test_the_helper_asks_the_region_that_gives_passwords(
+    server: LocalECRPublic, tmp_path: Path
+) -> None:
+    answer = await ask(helper(tmp_path, server) | {"AWS_REGION": "us-west-2"}, "get", "public.ecr.aws")
+    assert answer.returncode == 0, answer.stdout
+    assert json.loads(answer.stdout)["Username"] == "AWS"
+
+
 async def test_the_helper_says_in_one_line_what_is_wrong(tmp_path: Path, server: LocalECRPublic) -> None:
     env = helper(tmp_path, server) | {"AWS_SECRET_ACCESS_KEY": "wrong"}
     failed = await ask(env, "get", "public.ecr.aws")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aioecrpublic.errors import ConfigurationError, ImageError, ServerException
-from aioecrpublic.manage import PruneRules, execute_prune, manifest_reader, plan_prune, prune
+from aioecrpublic.manage import PruneRules, execute_prune, manifest_reader, plan_prune, prune, reading
 from aioecrpublic.push import push_image
 from aioecrpublic.types import ImageIdentifier
 from tests.push.helpers import REPOSITORY, Wire, connect, tags_of
@@ -232,6 +232,34 @@ async def test_where_images_are_pulled_from_is_not_guessed(repository: Repositor
         await prune(repository.client, REPOSITORY, PruneRules(keep_newest=0))
     with pytest.raises(ConfigurationError, match="is not http://HOST"):
         await prune(repository.client, REPOSITORY, PruneRules(keep_newest=0), registry_url="localhost:5000")
+
+
+async def test_manifests_are_read_from_where_images_are_pulled(
+    repository: Repository, server: LocalECRPublic
+) -> None:
+    index = await repository.index("1.0")
+    loose = await repository.image()
+    rules = PruneRules(untagged_only=True)
+    result = await prune(
+        repository.client, REPOSITORY, rules, dry_run=False, registry_url=server.registry_url
+    )
+    assert [image.digest for image in result.deleted] == [loose.digest]
+    assert (await tags_of(repository.client)).keys() == digests(index)
+    async with manifest_reader(repository.client, REPOSITORY, server.registry_url) as read:
+        with pytest.raises(ImageError, match="no such image"):
+            await read(loose.digest)
+        assert await read(index.digest) == index.read(index.digest)
+        with pytest.raises(ImageError, match=f"manifest {loose.digest} is missing"):
+            await read(loose.digest)
+
+
+async def test_a_region_that_gives_no_tokens_is_read_from_by_nobody(server: LocalECRPublic) -> None:
+    async with connect(server, region="us-east-1") as client:
+        credentials = await reading._credentials(client)
+        assert credentials is not None
+        assert credentials.username == "AWS"
+    async with connect(server, region="us-west-2") as client:
+        assert await reading._credentials(client) is None
 
 
 @pytest.mark.interop
