@@ -140,7 +140,7 @@ class LayerUpload:
         self._bytes = LayerBytes(blob, destination.client._core.opened().executor)  # noqa: SLF001 - shared workers
         self._patience = Patience(f"layer {blob.descriptor.digest}")
         self._confirmed = 0
-        self._shown, self._shown_at = (-1, -1), 0.0
+        self._shown, self._shown_at = (-1, -1), -SHORTEST_PAUSE
         self._sent = 0
         self._started = time.monotonic()
 
@@ -363,19 +363,15 @@ class LayerUpload:
         self._patience.advanced(reached)
         self._confirmed = max(self._confirmed, reached)
         await self._note(upload)
-        if reached == self._descriptor.size or time.monotonic() - self._shown_at >= SHORTEST_PAUSE:
-            await self._tell_progress()
+        progress = self._progress()
+        if progress is not None:
+            await self._options.emitter.emit(progress)
 
     async def _note(self, upload: _Upload) -> None:
         if self._options.journal is not None:
             await self._options.journal.confirm(
                 self.destination, self._descriptor.digest, upload.id, upload.confirmed
             )
-
-    async def _tell_progress(self) -> None:
-        progress = self._progress()
-        if progress is not None:
-            await self._options.emitter.emit(progress)
 
     async def _forget(self) -> None:
         if self._options.journal is not None:
@@ -431,16 +427,19 @@ class LayerUpload:
             raise _UploadLostError(f"upload {upload.id} took a byte from beyond the layer")
 
     def _progress(self) -> LayerProgress | None:
+        """What is new since it was last told, if it was not told a moment ago; the end is always told."""
         state = (self._confirmed, max(self._confirmed, self._bytes.sent))
-        if state == self._shown:
+        elapsed = time.monotonic() - self._started
+        too_soon = elapsed - self._shown_at < SHORTEST_PAUSE and self._confirmed < self._descriptor.size
+        if state == self._shown or too_soon:
             return None
-        self._shown, self._shown_at = state, time.monotonic()
+        self._shown, self._shown_at = state, elapsed
         return LayerProgress(
             digest=self._descriptor.digest,
             size=self._descriptor.size,
             bytes_confirmed=state[0],
             bytes_sent=state[1],
-            elapsed=time.monotonic() - self._started,
+            elapsed=elapsed,
         )
 
 

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
 from aioecrpublic import push_image
+from aioecrpublic.local import LocalECRPublic
+from aioecrpublic.local.state import Settings
 from aioecrpublic.push import (
     LayerCompleted,
     LayerProgress,
@@ -17,21 +20,24 @@ from aioecrpublic.push import (
     PushStarted,
     upload_layer,
 )
+from aioecrpublic.push.events import SHORTEST_PAUSE
 from tests.push.helpers import (
     REPOSITORY,
+    Wire,
     assert_is_there,
     assert_nothing_is_open,
     assert_nothing_runs,
+    connect,
     kinds,
+    small_parts,
     tags_of,
 )
-from tests.support.oci import write_image, write_index
+from tests.support.oci import random_bytes, write_image, write_index
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from aioecrpublic import ECRPublicClient
-    from aioecrpublic.local import LocalECRPublic
     from aioecrpublic.push import PushEvent
 
 MIB = 1024 * 1024
@@ -67,6 +73,22 @@ async def test_events_tell_the_whole_story_in_order(client: ECRPublicClient, tmp
         assert confirmed == sorted(confirmed)
         assert confirmed[-1] == first.size == last.size
         assert all(0 <= event.bytes_confirmed <= event.bytes_sent <= first.size for event in progress)
+
+
+async def test_a_fast_upload_tells_its_progress_no_more_often_than_a_bar_is_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small_parts(monkeypatch, 1000)
+    events: list[PushEvent] = []
+    wire = Wire()
+    registry = LocalECRPublic(settings=Settings(part_size=1000, smallest_part=1000))
+    async with registry as server, connect(server, hooks=[wire]) as client:
+        await client.create_repository(repository_name=REPOSITORY)
+        await upload_layer(client, REPOSITORY, random_bytes(300_000), on_event=events.append)
+    assert wire.count("UploadLayerPart") == 300
+    *progress, last = [event for event in events if isinstance(event, LayerProgress)]
+    assert last.bytes_confirmed == 300_000
+    assert all(later.elapsed - earlier.elapsed >= SHORTEST_PAUSE for earlier, later in pairwise(progress))
 
 
 def test_rate_and_eta() -> None:
