@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 @click.option("--data-dir", metavar="DIR", help="Keep everything here; a temporary directory if not given.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; a free one if 0.")
-def local(data_dir: str | None, host: str, port: int) -> None:
+@click.option("--quotas", is_flag=True, help="Answer ThrottlingException beyond the service's quotas.")
+@click.option(
+    "--latency",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Let every request wait so long.",
+)
+def local(data_dir: str | None, host: str, port: int, *, quotas: bool, latency: float) -> None:
     """Serve a local ECR Public until interrupted, and say which variables lead clients to it."""
 
     async def work() -> None:
@@ -27,7 +35,7 @@ def local(data_dir: str | None, host: str, port: int) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
-        async with LocalECRPublic(data_dir=data_dir, host=host, port=port) as server:
+        async with LocalECRPublic(data_dir, host, port, quotas=quotas, latency=latency) as server:
             for line in _exports(server):
                 click.echo(line)
             await stopped.wait()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from aioecrpublic._runtime.credentials import Credentials
+from aioecrpublic._runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 REGISTRY_ID: Final = "123456789012"
 ALIAS: Final = "local"
 REGISTRY_HOST: Final = "public.ecr.aws"
+_ACCOUNT: Final = re.compile(r"[0-9]{12}")
 DEFAULT_CREDENTIALS: Final = Credentials("AKIALOCALECRPUBLIC00", "local-ecr-public-secret-access-key")
 
 
@@ -33,10 +36,21 @@ class Accounts:
 
     @classmethod
     def of(cls, credentials: Credentials, others: Mapping[str, Credentials]) -> Accounts:
-        """The registry's own credentials, and those of other accounts by account id."""
+        """The registry's own credentials, and those of other accounts by account id.
+
+        Raises:
+            ConfigurationError: An account id is none, or two accounts have the same access key id.
+        """
         own = Identity(credentials)
-        pairs = [own, *(Identity(pair, account) for account, pair in others.items())]
-        return cls({identity.credentials.access_key_id: identity for identity in pairs})
+        found: dict[str, Identity] = {}
+        for identity in [own, *(Identity(pair, account) for account, pair in others.items())]:
+            if not _ACCOUNT.fullmatch(identity.account):
+                raise ConfigurationError(f"accounts: {identity.account!r} is not an account id of 12 digits")
+            if found.setdefault(identity.credentials.access_key_id, identity) is not identity:
+                raise ConfigurationError(
+                    f"accounts: two have the access key id {identity.credentials.access_key_id}"
+                )
+        return cls(found)
 
     def find(self, access_key_id: str) -> Identity | None:
         """The identity of an access key."""

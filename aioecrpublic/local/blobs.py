@@ -35,6 +35,9 @@ class BlobStore:
     def begin(self, upload_id: str) -> None:
         """Make an upload's empty file."""
         self._upload(upload_id).touch(exist_ok=False)
+        if self._durable:
+            # Its parts are acknowledged later: they would be lost with the file's name.
+            _sync_directory(self._uploads)
 
     def append(self, upload_id: str, offset: int, data: bytes) -> None:
         """Write ``data`` at ``offset`` for good, over whatever an interrupted attempt left behind it."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE repository (
     name TEXT PRIMARY KEY,
@@ -30,6 +30,7 @@ CREATE TABLE upload (
     repository TEXT NOT NULL REFERENCES repository ON DELETE CASCADE,
     side TEXT NOT NULL CHECK (side IN ('api', 'v2')),
     received INTEGER NOT NULL DEFAULT 0,
+    parts INTEGER NOT NULL DEFAULT 0,
     smallest_part INTEGER,
     last_part INTEGER,
     touched_at REAL NOT NULL
@@ -85,11 +86,22 @@ class Database:
     Args:
         path: The database's file.
         durable: Whether what was committed has to survive a power cut; else only the death of the process.
+
+    Raises:
+        sqlite3.Error: The file is no database, or cannot be opened.
+        OSError: It is one of another version.
     """
 
     def __init__(self, path: Path, *, durable: bool) -> None:
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._create(durable=durable)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _create(self, *, durable: bool) -> None:
         self._connection.row_factory = sqlite3.Row
         for pragma in (
             "journal_mode = WAL",
@@ -97,14 +109,10 @@ class Database:
             "foreign_keys = ON",
         ):
             self._connection.execute(f"PRAGMA {pragma}")
-        self._create()
-
-    def _create(self) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
             self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT")
         elif version != _VERSION:
-            self._connection.close()
             raise OSError(f"the registry's database has version {version}, not {_VERSION}")
 
     @contextmanager
@@ -114,10 +122,12 @@ class Database:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield Cursor(self._connection)
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                # A commit that fails may have rolled back already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file; waits for a transaction that is running."""

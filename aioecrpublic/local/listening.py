@@ -55,7 +55,15 @@ async def listening(
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if isinstance(request.protocol, _Connection):
             request.protocol.begun = True
-        return await handler(request)
+        try:
+            response = await handler(request)
+            # Sent here and not by aiohttp, which waits for a reader for ever.
+            async with asyncio.timeout(settings.idle_timeout):
+                await response.prepare(request)
+                await response.write_eof()
+        except (ConnectionError, TimeoutError, web.PayloadAccessError):
+            return hang_up(request)
+        return response
 
     loop = asyncio.get_running_loop()
     manager = web.Server(handle)
@@ -67,6 +75,13 @@ async def listening(
         manager.pre_shutdown()
         await manager.shutdown(_FAREWELL)
         await server.wait_closed()
+
+
+def hang_up(request: web.BaseRequest) -> web.Response:
+    """Close a connection at once, whatever is still to be sent; what a handler returns then."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
 
 
 async def body_of(request: web.BaseRequest, idle_timeout: float) -> AsyncIterator[bytes]:

@@ -49,4 +49,5 @@ class Logos:
                 "SELECT 1 FROM repository WHERE json_extract(catalog, '$.logo') = ?",
                 digest,
             )
-        return None if row is None else self._state.blobs.path(digest).read_bytes()
+            # Within the transaction: outside of it the garbage may be collected.
+            return None if row is None else self._state.blobs.path(digest).read_bytes()

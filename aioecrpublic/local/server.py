@@ -8,6 +8,7 @@ import datetime as dt
 import fcntl
 import secrets
 import shutil
+import sqlite3
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -65,7 +66,9 @@ class LocalECRPublic:
         faults: What is to go wrong; ``inject`` adds to it.
 
     Raises:
-        ConfigurationError: An argument cannot be used, or, on entering, another registry uses ``data_dir``.
+        ConfigurationError: An argument cannot be used, or, on entering, another registry uses ``data_dir`` or
+            what is in it is not a registry's.
+        OSError: On entering: the address cannot be listened on.
     """
 
     def __init__(
@@ -172,10 +175,13 @@ class LocalECRPublic:
             _claim(directory, stack)
         # Nobody restarts on a temporary directory, so it need not survive a power cut.
         durable = self._data_dir is not None
-        database = Database(directory / "registry.sqlite", durable=durable)
-        stack.callback(database.close)
-        blobs = BlobStore(directory, durable=durable)
-        clear_up(database, blobs)
+        try:
+            database = Database(directory / "registry.sqlite", durable=durable)
+            stack.callback(database.close)
+            blobs = BlobStore(directory, durable=durable)
+            clear_up(database, blobs)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigurationError(f"data_dir {directory}: {error}") from error
         return State(
             database=database,
             blobs=blobs,
@@ -221,7 +227,7 @@ def _claim(directory: Path, stack: contextlib.ExitStack) -> None:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / "lock").open("w")
+        lock = (directory / "lock").open("ab")
     except OSError as error:
         raise ConfigurationError(f"data_dir {directory}: {error.strerror}") from error
     stack.callback(lock.close)

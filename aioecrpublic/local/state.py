@@ -45,6 +45,10 @@ class Settings:
         upload_lifetime: How long an upload, or a layer that no image has, may rest before it is forgotten.
         idle_timeout: Seconds that a connection may be silent, or a request be in coming.
         sweep_interval: Seconds between two collections of garbage.
+        largest_layer: Bytes of a layer at most.
+        most_parts: Parts of a layer at most.
+        most_repositories: Repositories of the registry at most.
+        most_images: Images of a repository at most.
     """
 
     part_size: int = 10 * 1024 * 1024
@@ -52,6 +56,11 @@ class Settings:
     upload_lifetime: dt.timedelta = dt.timedelta(hours=24)
     idle_timeout: float = 60.0
     sweep_interval: float = 60.0
+    # https://docs.aws.amazon.com/AmazonECR/latest/public/public-service-quotas.html
+    largest_layer: int = 10_000 * 1024 * 1024
+    most_parts: int = 1000
+    most_repositories: int = 10_000
+    most_images: int = 10_000
 
 
 @attrs.frozen(kw_only=True)
@@ -65,7 +74,7 @@ class State:
         clock: The time, in UTC.
         token_key: What authorization tokens are sealed with.
         base_url: Where the registry itself answers, for the URLs in its replies.
-        uploads: Which uploads are being worked on.
+        uploads: Which of the API's uploads are being worked on.
     """
 
     database: Database

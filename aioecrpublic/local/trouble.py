@@ -9,6 +9,7 @@ from aiohttp import web
 
 from aioecrpublic._runtime.errors import ConfigurationError, ServiceError
 from aioecrpublic.local.faults import FaultKind
+from aioecrpublic.local.listening import hang_up
 from aioecrpublic.local.v2.errors import V2Error
 from aioecrpublic.local.v2.routes import route
 from aioecrpublic.local.v2.side import TOKENS
@@ -52,12 +53,12 @@ class Trouble:
             if fault.kind is FaultKind.ERROR:
                 return _error(name, fault, refuse)
             if fault.kind is FaultKind.RESET:
-                return _lost(request)
+                return hang_up(request)
             if fault.kind is FaultKind.DELAY:
                 await asyncio.sleep(fault.delay)
                 return await answer(request)
             response = await answer(request)
-            return await _cut(request, response) if fault.kind is FaultKind.CUT else _lost(request)
+            return await _cut(request, response) if fault.kind is FaultKind.CUT else hang_up(request)
 
         return troubled
 
@@ -83,16 +84,10 @@ def _error(name: str, fault: Fault, refuse: Callable[[ServiceError], web.Respons
     return response
 
 
-def _lost(request: web.BaseRequest) -> web.Response:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
-
-
 async def _cut(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
     body = response.body if isinstance(response, web.Response) else None
     if response.prepared or not isinstance(body, bytes) or len(body) <= 1:
-        return _lost(request)
+        return hang_up(request)
     half = web.StreamResponse(status=response.status, headers=response.headers)
     half.content_length = len(body)
     await half.prepare(request)

@@ -92,7 +92,7 @@ async def test_demo_pushes_describes_and_skips(tmp_path: Path) -> None:
 async def test_local_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     write_image(tmp_path / "image")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *COMMAND, "local", "--data-dir", "data",
+        sys.executable, *COMMAND, "local", "--data-dir", "data", "--quotas", "--latency", "0.001",
         cwd=tmp_path, env=environment(tmp_path), stdout=PIPE, stderr=PIPE,
     )  # fmt: skip
     assert process.stdout is not None

@@ -60,6 +60,8 @@ async def test_help(command: str, tmp_path: Path) -> None:
         ("prune team/missing --keep-newest 1 --registry-url http://127.0.0.1:1", 1, "does not exist"),
         ("push nowhere team/app", 1, "no such file or directory"),
         ("local --port 99999", 2, "99999 is not in the range"),
+        ("local --latency -1", 2, "-1.0 is not in the range"),
+        ("local --data-dir bad.json", 1, "bad.json: "),
         ("demo --image nowhere", 1, "no such file or directory"),
     ],
 )

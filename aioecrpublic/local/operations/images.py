@@ -12,6 +12,7 @@ from aioecrpublic._generated.errors import (
     ImageNotFoundException,
     InvalidParameterException,
     LayersNotFoundException,
+    LimitExceededException,
     ReferencedImagesNotFoundException,
 )
 from aioecrpublic.local.accounts import REGISTRY_ID
@@ -65,6 +66,7 @@ def store(
     Raises:
         LayersNotFoundException: A layer, or the config, is not there.
         ReferencedImagesNotFoundException: A child of an index is not there.
+        LimitExceededException: The repository is full.
     """
     digest = digest_of(manifest)
     _check_references(cursor, name, facts)
@@ -168,6 +170,7 @@ def _store_image(
     """Store the image unless it is there; whether it was not."""
     if cursor.row("SELECT 1 FROM image WHERE repository = ? AND digest = ?", name, digest):
         return False
+    _check_room(cursor, name, state.settings.most_images)
     size = facts.size
     if facts.children:
         # Of a manifest list the service tells the size of the largest manifest in it.
@@ -192,6 +195,14 @@ def _store_image(
         for reference in digests:
             cursor.run("INSERT INTO reference VALUES (?, ?, ?, ?)", name, digest, reference, kind)
     return True
+
+
+def _check_room(cursor: Cursor, name: str, most: int) -> None:
+    if cursor.value("SELECT count(*) FROM image WHERE repository = ?", name) >= most:
+        raise LimitExceededException(
+            f"The repository with name '{name}' in the registry with id '{REGISTRY_ID}' has the maximum "
+            f"number of images, {most}"
+        )
 
 
 def _store_tag(state: State, cursor: Cursor, name: str, digest: str, tag: str | None) -> bool:

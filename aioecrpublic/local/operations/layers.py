@@ -14,6 +14,7 @@ from aioecrpublic._generated.errors import (
     InvalidParameterException,
     LayerAlreadyExistsException,
     LayerPartTooSmallException,
+    LimitExceededException,
     UploadNotFoundException,
 )
 from aioecrpublic.local.accounts import REGISTRY_ID
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from aioecrpublic.local.database import Cursor
-    from aioecrpublic.local.state import State
+    from aioecrpublic.local.state import Settings, State
 
 _DIGEST_LENGTH = len("sha256:") + 64
 
@@ -74,13 +75,7 @@ def initiate_layer_upload(
     upload_id = str(uuid.uuid4())
     with context.state.database.transaction() as cursor:
         find_repository(cursor, request.repository_name)
-        context.state.blobs.begin(upload_id)
-        cursor.run(
-            "INSERT INTO upload (id, repository, side, touched_at) VALUES (?, ?, 'api', ?)",
-            upload_id,
-            request.repository_name,
-            context.state.now(),
-        )
+        add_upload(context.state, cursor, request.repository_name, upload_id, "api")
     return types.InitiateLayerUploadResponse(upload_id=upload_id, part_size=context.state.settings.part_size)
 
 
@@ -103,12 +98,14 @@ def upload_layer_part(
             )
         if request.part_first_byte != upload["received"]:
             raise _misplaced(request, upload["received"])
+        _check_room(state.settings, upload, len(data))
         with _gone(name, request.upload_id):
             state.blobs.append(upload["id"], request.part_first_byte, data)
         with state.database.transaction() as cursor:
             changed = cursor.run(
                 "UPDATE upload SET received = received + ?1, touched_at = ?2,"
-                " smallest_part = coalesce(min(smallest_part, last_part), last_part), last_part = ?1"
+                " smallest_part = coalesce(min(smallest_part, last_part), last_part), last_part = ?1,"
+                " parts = parts + 1"
                 " WHERE id = ?3",
                 len(data),
                 state.now(),
@@ -154,6 +151,18 @@ def complete_layer_upload(
         )
     return types.CompleteLayerUploadResponse(
         registry_id=REGISTRY_ID, repository_name=name, upload_id=request.upload_id, layer_digest=digest
+    )
+
+
+def add_upload(state: State, cursor: Cursor, name: str, upload_id: str, side: str) -> None:
+    """Begin an upload by one of the sides, which is ``api`` or ``v2``."""
+    state.blobs.begin(upload_id)
+    cursor.run(
+        "INSERT INTO upload (id, repository, side, touched_at) VALUES (?, ?, ?, ?)",
+        upload_id,
+        name,
+        side,
+        state.now(),
     )
 
 
@@ -214,6 +223,14 @@ def _check_parts(context: Context, upload: sqlite3.Row) -> None:
     smallest = upload["smallest_part"]
     if smallest is not None and smallest < context.state.settings.smallest_part:
         raise LayerPartTooSmallException("Layer parts must be at least 5 MiB in size.")
+
+
+def _check_room(settings: Settings, upload: sqlite3.Row, more: int) -> None:
+    """Refuse a part that would be one too many, or make the layer too large."""
+    if upload["parts"] >= settings.most_parts:
+        raise LimitExceededException(f"A layer has at most {settings.most_parts} parts.")
+    if upload["received"] + more > settings.largest_layer:
+        raise LimitExceededException(f"A layer has at most {settings.largest_layer} bytes.")
 
 
 def _misplaced(request: types.UploadLayerPartRequest, received: int) -> InvalidLayerPartException:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aioecrpublic._generated import types
 from aioecrpublic._generated.errors import (
     InvalidParameterException,
+    LimitExceededException,
     RepositoryAlreadyExistsException,
     RepositoryNotEmptyException,
 )
@@ -23,11 +24,15 @@ def create_repository(
     context: Context, request: types.CreateRepositoryRequest
 ) -> types.CreateRepositoryResponse:
     """CreateRepository."""
-    name = request.repository_name
+    name, most = request.repository_name, context.state.settings.most_repositories
     with context.state.database.transaction() as cursor:
         if cursor.row("SELECT 1 FROM repository WHERE name = ?", name):
             raise RepositoryAlreadyExistsException(
                 f"The repository with name '{name}' already exists in the registry with id '{REGISTRY_ID}'"
+            )
+        if cursor.value("SELECT count(*) FROM repository") >= most:
+            raise LimitExceededException(
+                f"The registry with id '{REGISTRY_ID}' has the maximum number of repositories, {most}"
             )
         cursor.run("INSERT INTO repository (name, created_at) VALUES (?, ?)", name, context.state.now())
         store_tags(cursor, name, request.tags or ())

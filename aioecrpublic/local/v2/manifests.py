@@ -12,6 +12,7 @@ from aiohttp import web
 from aioecrpublic._generated.errors import (
     InvalidParameterException,
     LayersNotFoundException,
+    LimitExceededException,
     ReferencedImagesNotFoundException,
 )
 from aioecrpublic.local.listening import read_body
@@ -161,10 +162,10 @@ class Manifests:
             with self._state.database.transaction() as cursor:
                 _check_repository(cursor, where.repository)
                 store(self._state, cursor, where.repository, manifest, facts, tag)
-        except LayersNotFoundException as error:
+        except (LayersNotFoundException, ReferencedImagesNotFoundException) as error:
             raise V2Error(400, "MANIFEST_BLOB_UNKNOWN", error.message) from error
-        except ReferencedImagesNotFoundException as error:
-            raise V2Error(400, "MANIFEST_BLOB_UNKNOWN", error.message) from error
+        except LimitExceededException as error:
+            raise V2Error(429, "TOOMANYREQUESTS", error.message) from error
         return digest, facts
 
     def _tags(self, name: str, last: str, limit: int) -> list[str]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from aiohttp import web
 
+from aioecrpublic.local.holds import Holds
 from aioecrpublic.local.listening import BodyTooLargeError, body_of
-from aioecrpublic.local.operations.layers import add_layer, keep_layer
+from aioecrpublic.local.operations.layers import add_layer, add_upload, keep_layer
 from aioecrpublic.local.v2.errors import API_VERSION, V2Error, unknown_name, unknown_upload, wrong_digest
 from aioecrpublic.local.v2.routes import repository_of
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-# The service's quota of a layer: 10 000 MiB.
-LARGEST_LAYER: Final = 10_000 * 1024 * 1024
 _SLICE: Final = 1024 * 1024
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _CONTENT_RANGE: Final = re.compile(r"(?:bytes )?([0-9]{1,18})-[0-9]{1,18}(?:/.*)?")
@@ -46,6 +45,8 @@ class Uploads:
         self._state = state
         self._threads = threads
         self._access = access
+        # Not those of the API: they are held while a thread is waited for, those by threads that wait.
+        self._holds = Holds()
 
     async def begin(self, request: web.BaseRequest, where: Route, account: str) -> web.Response:
         """``POST``: an upload, or by ``mount`` a blob of another repository, or by ``digest`` all at once.
@@ -89,7 +90,7 @@ class Uploads:
         try:
             received = await self._receive(request, where.repository, where.what)
         finally:
-            self._state.uploads.release(where.what)
+            self._holds.release(where.what)
         return _under_way(where, where.what, received, 202)
 
     async def finish(self, request: web.BaseRequest, where: Route, account: str) -> web.Response:
@@ -121,11 +122,11 @@ class Uploads:
             size = await self._receive(request, where.repository, upload_id)
             await self._run(self._keep, where.repository, upload_id, digest, size)
         finally:
-            self._state.uploads.release(upload_id)
+            self._holds.release(upload_id)
         return _stored(where, digest)
 
     def _hold(self, upload_id: str) -> None:
-        if not self._state.uploads.try_hold(upload_id):
+        if not self._holds.try_hold(upload_id):
             raise V2Error(409, "BLOB_UPLOAD_INVALID", "another request is writing to this upload")
 
     async def _receive(self, request: web.BaseRequest, repository: str, upload_id: str) -> int:
@@ -136,7 +137,7 @@ class Uploads:
             return received
         file = await self._run(self._open, upload_id, received)
         try:
-            received += await self._write(request, file, LARGEST_LAYER - received)
+            received += await self._write(request, file, self._state.settings.largest_layer - received)
             await self._run(self._state.blobs.sync, file)
         finally:
             # Not to be cancelled: a file that is not closed is leaked.
@@ -169,21 +170,19 @@ class Uploads:
 
     def _check(self, request: web.BaseRequest, where: Route, account: str, operation: str) -> None:
         with self._state.database.transaction() as cursor:
-            if cursor.row("SELECT 1 FROM repository WHERE name = ?", where.repository) is None:
-                raise unknown_name(where.repository)
-            self._access.check_may(request, cursor, account, operation, where.repository)
+            self._check_may(cursor, request, where, account, operation)
+
+    def _check_may(
+        self, cursor: Cursor, request: web.BaseRequest, where: Route, account: str, operation: str
+    ) -> None:
+        if cursor.row("SELECT 1 FROM repository WHERE name = ?", where.repository) is None:
+            raise unknown_name(where.repository)
+        self._access.check_may(request, cursor, account, operation, where.repository)
 
     def _create(self, request: web.BaseRequest, where: Route, account: str, upload_id: str) -> None:
-        self._check(request, where, account, "InitiateLayerUpload")
         with self._state.database.transaction() as cursor:
-            self._state.blobs.begin(upload_id)
-            cursor.run(
-                "INSERT INTO upload (id, repository, side, touched_at)"
-                " SELECT ?, name, 'v2', ? FROM repository WHERE name = ?",
-                upload_id,
-                self._state.now(),
-                where.repository,
-            )
+            self._check_may(cursor, request, where, account, "InitiateLayerUpload")
+            add_upload(self._state, cursor, where.repository, upload_id, "v2")
 
     def _mount(self, repository: str, digest: str, source: str | None) -> bool:
         with self._state.database.transaction() as cursor:

@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import http.client
 import json
+import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
@@ -210,3 +211,22 @@ def signed(
     )
     SigV4Auth(pair, service, region).add_auth(request)
     return {"Host": urlsplit(server.endpoint_url).netloc, **dict(request.headers.items())}
+
+
+def raw(server: LocalECRPublic, data: bytes, seconds: float = 20) -> bytes:
+    """What comes back for these bytes until the server closes the connection."""
+    address = urlsplit(server.endpoint_url)
+    with socket.create_connection((address.hostname, address.port), timeout=seconds) as connection:
+        connection.sendall(data)
+        received = b""
+        try:
+            while piece := connection.recv(65536):
+                received += piece
+        except ConnectionResetError:
+            pass
+        return received
+
+
+def head(headers: Mapping[str, str], **more: str) -> bytes:
+    lines = [f"{name}: {value}" for name, value in {**headers, **more}.items()]
+    return "\r\n".join(["POST / HTTP/1.1", *lines, "", ""]).encode()

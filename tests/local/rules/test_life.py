@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import json
-import socket
+import sqlite3
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -32,29 +33,7 @@ from tests.local.rules.helpers import (
 )
 from tests.support.waiting import until
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
-
-
-def raw(server: LocalECRPublic, data: bytes, seconds: float = 20) -> bytes:
-    """What comes back for these bytes until the server closes the connection."""
-    address = urlsplit(server.endpoint_url)
-    with socket.create_connection((address.hostname, address.port), timeout=seconds) as connection:
-        connection.sendall(data)
-        received = b""
-        try:
-            while piece := connection.recv(65536):
-                received += piece
-        except ConnectionResetError:
-            pass
-        return received
-
-
-def head(headers: Mapping[str, str], **more: str) -> bytes:
-    lines = [f"{name}: {value}" for name, value in {**headers, **more}.items()]
-    return "\r\n".join(["POST / HTTP/1.1", *lines, "", ""]).encode()
 
 
 @pytest.mark.parametrize(
@@ -102,38 +81,6 @@ def test_half_of_a_surrogate_pair(server: LocalECRPublic) -> None:
     body = b'{"displayName":"\\ud800"}'
     reply = exchange(server, "POST", "/", signed(server, "PutRegistryCatalogData", body), body)
     assert (reply.status, reply.code) == (400, "SerializationException")
-
-
-def test_large_bodies_are_refused_before_they_come(server: LocalECRPublic) -> None:
-    for operation, size in (("UploadLayerPart", 40 * MIB), ("DescribeRegistries", 3 * MIB)):
-        headers = signed(server, operation)
-        reply = raw(server, head(headers, **{"Content-Length": str(size)}))
-        assert b" 413 " in reply.partition(b"\r\n")[0]
-        assert b"RequestEntityTooLargeException" in reply
-
-
-def test_large_bodies_that_hide_their_size(server: LocalECRPublic) -> None:
-    headers = signed(server, "DescribeRegistries")
-    chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
-    reply = raw(server, head(headers, **{"Transfer-Encoding": "chunked"}) + 33 * chunk)
-    assert b" 413 " in reply.partition(b"\r\n")[0]
-
-
-def test_unsigned_bodies_are_not_waited_for(server: LocalECRPublic) -> None:
-    headers = signed(server, "UploadLayerPart")
-    del headers["Authorization"]
-    reply = raw(server, head(headers, **{"Content-Length": "1000000"}))
-    assert b"MissingAuthenticationTokenException" in reply
-
-
-def test_who_dawdles_loses_the_connection() -> None:
-    with running(settings=Settings(idle_timeout=0.2)) as server:
-        assert raw(server, b"") == b""
-        assert raw(server, b"POST / HT") == b""
-        assert raw(server, b"POST / HTTP/1.1\r\nHost: x\r\n") == b""
-        late = raw(server, head(signed(server, "DescribeRegistries"), **{"Content-Length": "100"}) + b"{")
-        assert b" 408 " in late.partition(b"\r\n")[0]
-        assert b"RequestTimeoutException" in late
 
 
 def test_a_logo_is_served(server: LocalECRPublic, client: Boto, repository: str) -> None:
@@ -211,6 +158,32 @@ async def test_one_registry_on_one_directory(tmp_path: Path) -> None:
                 pytest.fail("two registries on one directory")
     async with LocalECRPublic(data_dir=tmp_path):
         pass
+
+
+@pytest.mark.parametrize("file", ["", "registry.sqlite", "blobs"])
+async def test_a_directory_that_is_none_of_a_registry(tmp_path: Path, file: str) -> None:
+    directory = tmp_path / "data"
+    (directory / file).parent.mkdir(exist_ok=True)
+    (directory / file).write_bytes(b"something else" * 100)
+    with pytest.raises(ConfigurationError, match=f"data_dir {directory}: "):
+        async with LocalECRPublic(data_dir=directory):
+            pytest.fail("a registry on something else")
+    assert (directory / file).read_bytes() == b"something else" * 100
+
+
+async def test_the_database_of_another_version(tmp_path: Path) -> None:
+    async with LocalECRPublic(data_dir=tmp_path):
+        pass
+    with contextlib.closing(sqlite3.connect(tmp_path / "registry.sqlite")) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(ConfigurationError, match="has version 99"):
+        async with LocalECRPublic(data_dir=tmp_path):
+            pytest.fail("a registry on a database that it does not know")
+
+
+async def test_it_listens_on_the_loopback_interface_unless_told_otherwise() -> None:
+    async with LocalECRPublic() as server:
+        assert urlsplit(server.endpoint_url).hostname == urlsplit(server.registry_url).hostname == "127.0.0.1"
 
 
 async def test_a_port_that_is_taken() -> None:
