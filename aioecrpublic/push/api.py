@@ -21,9 +21,10 @@ from aioecrpublic.push.destination import Destination
 from aioecrpublic.push.events import Emitter, LayerSkipped
 from aioecrpublic.push.image import ImageOptions, ImagePush
 from aioecrpublic.push.journal import Journal
-from aioecrpublic.push.layer import LayerUpload, UploadOptions, check_layer_size, check_part_size
+from aioecrpublic.push.layer import LayerUpload, UploadOptions
 from aioecrpublic.push.repository import KnownLayers
 from aioecrpublic.push.result import LayerResult, PushResult
+from aioecrpublic.push.sizes import check_layer_size, check_part_size
 
 if TYPE_CHECKING:
     import os

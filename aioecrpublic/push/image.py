@@ -10,9 +10,10 @@ import attrs
 
 from aioecrpublic.images import load_image
 from aioecrpublic.push.events import LayerSkipped, PushCompleted, PushStarted
-from aioecrpublic.push.layer import LayerUpload, check_layer_size
+from aioecrpublic.push.layer import LayerUpload
 from aioecrpublic.push.manifests import put_manifest
 from aioecrpublic.push.result import LayerResult, PushResult
+from aioecrpublic.push.sizes import check_layer_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

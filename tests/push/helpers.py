@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aioecrpublic import ECRPublicClient
-from aioecrpublic.push import layer as layer_module
+from aioecrpublic.push import sizes
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def connect(server: LocalECRPublic, **options: object) -> ECRPublicClient:
 
 def small_parts(patch: pytest.MonkeyPatch, size: int) -> None:
     """Let parts be as small as ``size``, so that small layers have many."""
-    patch.setattr(layer_module, "SMALLEST_PART", size)
+    patch.setattr(sizes, "SMALLEST_PART", size)
 
 
 @attrs.define

@@ -13,7 +13,7 @@ import pytest
 from aioecrpublic import Credentials, ECRPublicClient, push_image
 from aioecrpublic.local import LocalECRPublic
 from aioecrpublic.local.state import Settings
-from aioecrpublic.push import layer as layer_module
+from aioecrpublic.push import sizes
 from tests.push.helpers import REPOSITORY, assert_is_there, connect
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.oci import write_image
@@ -32,7 +32,7 @@ ENVELOPE = 1024
 
 
 def _push(url: str, keys: tuple[str, str], layout: str, journal: str, begun: Connection) -> None:
-    layer_module.SMALLEST_PART = PART
+    sizes.SMALLEST_PART = PART
 
     async def run() -> None:
         credentials = Credentials(access_key_id=keys[0], secret_access_key=keys[1])

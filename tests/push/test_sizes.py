@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from aioecrpublic import ConfigurationError, ImageError
 from aioecrpublic.push.budget import MIB, MemoryBudget
-from aioecrpublic.push.layer import (
+from aioecrpublic.push.sizes import (
     LARGEST_LAYER,
     LARGEST_PART,
     MOST_PARTS,
