@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
 PEERS := $(VENV)/peers.stamp
+EDGE := $(VENV)/edge.stamp
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo test tests lint format bench soak generate clean
+.PHONY: help demo test tests lowest newest edge lint format bench soak generate clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -21,6 +22,15 @@ test: lint tests  ## Everything: style, types, tests
 
 tests: $(DEV)  ## The tests alone
 	$(BIN)/python -m pytest
+
+lowest:  ## The tests of the package itself with the lowest versions of its dependencies
+	$(MAKE) edge VENV=$(VENV)-lowest PINS=tests.support.lowest
+
+newest:  ## The same with the newest versions
+	$(MAKE) edge VENV=$(VENV)-newest
+
+edge: $(EDGE)
+	$(BIN)/python -m pytest tests/images tests/manage tests/push tests/runtime tests/test_client.py
 
 lint: $(DEV)  ## Style and types
 	$(BIN)/python -m ruff check
@@ -59,4 +69,9 @@ $(DEV): pyproject.toml | $(BIN)/python
 
 $(PEERS): pyproject.toml | $(BIN)/python
 	$(PIP) --editable ".[cli,zstd]" --group bench
+	@touch $@
+
+$(EDGE): pyproject.toml | $(BIN)/python
+	$(if $(PINS),$(BIN)/python -m $(PINS),:) >$(VENV)/pins.txt
+	$(PIP) --editable ".[cli,codegen,zstd]" --group harness --requirement $(VENV)/pins.txt boto3
 	@touch $@

@@ -19,7 +19,7 @@ import attrs
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.archive import EXPANSION_FLOOR, ArchiveFiles
 from aioecrpublic.images.digest import check_digest, new_hash, sha256_digest, verify, verify_hash
-from aioecrpublic.images.errors import ImageError, shown
+from aioecrpublic.images.errors import ImageError, listed, shown
 from aioecrpublic.images.layout import REF_NAME, LayoutSource, blob_path
 from aioecrpublic.images.manifest import MAX_ENTRIES, MAX_MANIFEST_SIZE
 from aioecrpublic.images.mediatypes import (
@@ -174,7 +174,7 @@ class _Conversion:
         ]
         if len(chosen) == 1:
             return chosen[0]
-        there = ", ".join(shown(name)[1:-1] for names in tags for name in names[:3]) or "none with a name"
+        there = listed([name for names in tags for name in names[:3]]) or "none with a name"
         if self._reference is None:
             raise ImageError(f"{where} lists {len(entries)} images; choose one of {there}")
         problem = f"{len(chosen)} images are called" if chosen else "no image"

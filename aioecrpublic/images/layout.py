@@ -12,7 +12,7 @@ import attrs
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.blobs import FileBlob
 from aioecrpublic.images.digest import check_digest, verify
-from aioecrpublic.images.errors import ImageError, shown
+from aioecrpublic.images.errors import ImageError, listed, shown
 from aioecrpublic.images.files import DirectoryFiles
 from aioecrpublic.images.manifest import (
     MAX_MANIFEST_SIZE,
@@ -40,7 +40,6 @@ _LAYOUT_FILE = "oci-layout"
 _INDEX_FILE = "index.json"
 _LAYOUT_VERSION = "1.0.0"
 _MAX_LAYOUT_FILE = 64 * 1024
-_SHOWN_REFERENCES = 20
 
 
 class LayoutSource(SourceLifecycle):
@@ -232,7 +231,7 @@ def choose_entry(entries: Sequence[Descriptor], reference: str | None, name: str
     if chosen:
         raise ImageError(
             f"{name}: {len(chosen)} images are called {shown(reference)}; choose by digest: "
-            + ", ".join(entry.digest for entry in chosen[:_SHOWN_REFERENCES])
+            + listed([entry.digest for entry in chosen])
         )
     raise ImageError(f"{name}: no image {shown(reference)}; there are {_names(entries)}")
 
@@ -266,9 +265,9 @@ def _is_named(entry: Descriptor, reference: str) -> bool:
 
 
 def _names(entries: Sequence[Descriptor]) -> str:
-    names = [
-        entry.annotations.get(CONTAINERD_NAME) or entry.annotations.get(REF_NAME) or entry.digest
-        for entry in entries
-    ]
-    more = f" and {len(names) - _SHOWN_REFERENCES} more" if len(names) > _SHOWN_REFERENCES else ""
-    return ", ".join(shown(name)[1:-1] for name in names[:_SHOWN_REFERENCES]) + more
+    return listed(
+        [
+            entry.annotations.get(CONTAINERD_NAME) or entry.annotations.get(REF_NAME) or entry.digest
+            for entry in entries
+        ]
+    )

@@ -11,7 +11,7 @@ import attrs
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.descriptor import Descriptor, Platform, parse_platform
 from aioecrpublic.images.digest import sha256_digest, verify
-from aioecrpublic.images.errors import ImageError
+from aioecrpublic.images.errors import ImageError, listed
 from aioecrpublic.images.manifest import MAX_MANIFEST_SIZE
 from aioecrpublic.images.mediatypes import IMAGE_MANIFESTS, INDEXES
 from aioecrpublic.images.threads import map_bounded
@@ -152,7 +152,9 @@ def _match(wanted: Iterable[Platform], available: dict[str, Platform | None], na
         }
         if not matching:
             there = sorted({str(image) for image in available.values() if image is not None})
-            raise ImageError(f"{name}: no image for {platform}; there are {', '.join(there) or 'none'}")
+            raise ImageError(
+                f"{name}: no image for {listed([str(platform)])}; there are {listed(there) or 'none'}"
+            )
         kept |= matching
     return kept
 

@@ -338,6 +338,22 @@ class TestPlatforms:
             with pytest.raises(ImageError, match="is missing"):
                 await load_image(source)
 
+    async def test_platforms_of_an_image_are_shown_in_characters_of_every_terminal(
+        self, builder: LayoutBuilder
+    ) -> None:
+        images = [
+            builder.image([random_layer(1)], platform=name)
+            for name in ("linux/\ud800", "linux/\x1b[2J", *(f"linux/other{number}" for number in range(30)))
+        ]
+        builder.tag(builder.index(images), "1.0")
+        async with OCILayout(builder.directory) as source:
+            with pytest.raises(ImageError) as caught:
+                await load_image(source, platforms=["linux/amd64"])
+        assert str(caught.value).isascii()
+        assert str(caught.value).isprintable()
+        assert r"there are linux/\x1b[2J, linux/other0," in str(caught.value)
+        assert str(caught.value).endswith("and 12 more")
+
     async def test_an_image_manifest_is_checked_by_its_config(self, tmp_path: Path) -> None:
         image = write_image(tmp_path / "single", platform="linux/arm64/v8")
         edit(

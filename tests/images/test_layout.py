@@ -451,6 +451,9 @@ async def test_cancelling_while_opening_leaves_nothing_open(directory: Path) -> 
         task = asyncio.create_task(source.open())
         for _ in range(delay):
             await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        if task.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        else:
+            # On a busy machine a few turns of the loop may be enough to open it.
+            await source.close()
