@@ -27,6 +27,6 @@ def shown(value: object) -> str:
 
 
 def listed(names: Collection[str]) -> str:
-    """Return names from an untrusted image as a message lists them: escaped, neither too long nor too many."""
+    """Return names from an untrusted image as a message lists them: escaped, not too long or too many."""
     first = ", ".join(shown(name)[1:-1] for name in list(names)[:_LISTED])
     return f"{first} and {len(names) - _LISTED} more" if len(names) > _LISTED else first
