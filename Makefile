@@ -10,7 +10,7 @@ PEERS := $(VENV)/peers.stamp
 EDGE := $(VENV)/edge.stamp
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo test tests lowest newest edge lint format bench soak generate clean
+.PHONY: help demo test tests lowest newest edge lint format docs picture bench soak generate clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -41,6 +41,12 @@ format: $(DEV)  ## Put the source into its form
 	$(BIN)/python -m ruff check --fix
 	$(BIN)/python -m ruff format
 
+docs: $(DEV)  ## Write the API reference to build/docs
+	$(BIN)/python -m tests.reference build/docs
+
+picture: $(DEV)  ## Draw the README's picture of a push again
+	$(BIN)/python examples/progress_picture.py examples/progress.svg
+
 bench: $(PEERS)  ## Time it beside boto3, aiobotocore and others, in one interleaved run
 	$(BIN)/python -m tests.benchmarks
 
@@ -51,7 +57,7 @@ generate: $(DEV)  ## Write the generated modules again from the service model
 	$(BIN)/python -m aioecrpublic.codegen
 
 clean:  ## Remove everything that the targets made
-	rm -rf .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv* build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

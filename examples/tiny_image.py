@@ -10,18 +10,24 @@ import io
 import json
 import sys
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 OCI = "application/vnd.oci.image"
 
 
-def write_image(directory: Path, *texts: str, tag: str = "1.0") -> str:
-    """Write an image with a layer for each of ``texts`` into ``directory``.
+def write_image(directory: Path, *texts: str) -> str:
+    """Write an image with a layer for each of ``texts`` into ``directory``, as its ``1.0``.
 
     Returns:
         The digest of its manifest.
     """
+    return write_layers(directory, [text.encode() for text in texts])
+
+
+def write_layers(directory: Path, contents: Iterable[bytes]) -> str:
+    """The same of bytes; each layer is an archive of one file."""
     blobs = directory / "blobs" / "sha256"
     blobs.mkdir(parents=True, exist_ok=True)
 
@@ -30,17 +36,17 @@ def write_image(directory: Path, *texts: str, tag: str = "1.0") -> str:
         (blobs / digest).write_bytes(data)
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
 
-    tars = [_tar(f"greetings/{number}.txt", text.encode()) for number, text in enumerate(texts)]
+    tars = [_tar("content", content) for content in contents]
     diff_ids = [f"sha256:{hashlib.sha256(tar).hexdigest()}" for tar in tars]
     config = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": diff_ids}}
     manifest = {
         "schemaVersion": 2,
         "mediaType": f"{OCI}.manifest.v1+json",
         "config": add(f"{OCI}.config.v1+json", json.dumps(config).encode()),
-        "layers": [add(f"{OCI}.layer.v1.tar+gzip", gzip.compress(tar, mtime=0)) for tar in tars],
+        "layers": [add(f"{OCI}.layer.v1.tar+gzip", gzip.compress(tar, 1, mtime=0)) for tar in tars],
     }
     root = add(f"{OCI}.manifest.v1+json", json.dumps(manifest).encode())
-    root["annotations"] = {"org.opencontainers.image.ref.name": tag}
+    root["annotations"] = {"org.opencontainers.image.ref.name": "1.0"}
     index = {"schemaVersion": 2, "mediaType": f"{OCI}.index.v1+json", "manifests": [root]}
     (directory / "index.json").write_text(json.dumps(index))
     (directory / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.support.processes import environment, run
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+DIRECTORY = Path(__file__).parents[1] / "examples"
+DRAWING = DIRECTORY / "progress_picture.py"
+EXAMPLES = sorted(set(DIRECTORY.glob("*.py")) - {DRAWING})
 SAYS = {
     "custom_credentials.py": "minute 180: 123456789012, 3 keys fetched",
     "hooks.py": "DescribeRepositories: 1 calls, 1 retries",
@@ -23,6 +27,16 @@ SAYS = {
 }
 """What each prints once it has done its work."""
 
+PICTURE = (
+    r"\$ aioecrpublic push oci:build/image team/app:1\.0",
+    r"image sha256:[0-9a-f]{12}: 7 layers, ",
+    r"layer sha256:[0-9a-f]{12}: is there, ",
+    r"layer sha256:[0-9a-f]{12}: uploaded, ",
+    r"total *━",
+    r"sha256:[0-9a-f]{12} *━.* MB *[0-9.]+ MB/s",
+)
+"""What is to be read in the picture of a push."""
+
 
 def test_each_is_known() -> None:
     assert {path.name for path in EXAMPLES} == set(SAYS)
@@ -34,3 +48,13 @@ async def test_example_runs(example: Path, tmp_path: Path) -> None:
     finished = await run("-W", "error", *by_pytest, str(example), cwd=tmp_path, env=environment(tmp_path))
     assert (finished.status, finished.errors) == (0, ""), finished.output
     assert SAYS[example.name] in finished.output
+
+
+async def test_the_readmes_picture_is_what_is_drawn_today(tmp_path: Path) -> None:
+    finished = await run("-W", "error", str(DRAWING), cwd=tmp_path, env=environment(tmp_path))
+    assert (finished.status, finished.errors) == (0, "")
+    for picture in (DRAWING.with_name("progress.svg"), tmp_path / "progress.svg"):
+        texts = re.findall(r"<text[^>]*>([^<]*)", picture.read_text("utf-8"))
+        shown = html.unescape("".join(texts)).replace("\xa0", " ")
+        for expected in PICTURE:
+            assert re.search(expected, shown), f"{picture}: {expected}"

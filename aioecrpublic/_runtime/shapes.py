@@ -106,6 +106,10 @@ class Response(Model):
     metadata: ResponseMetadata = attrs.field(default=_NO_METADATA, eq=False, repr=False)
 
 
+# Subclasses repeat the annotation in modules where its name would mean nothing.
+attrs.resolve_types(Response)
+
+
 ResponseT = TypeVar("ResponseT", bound=Response)
 ResponseT_co = TypeVar("ResponseT_co", bound=Response, covariant=True)
 

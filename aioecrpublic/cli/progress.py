@@ -32,7 +32,7 @@ from aioecrpublic.push import (
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 _DIGEST = 19
 
@@ -107,6 +107,10 @@ class Bars:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+    def still(self) -> RenderableType:
+        """The bars as they are now, as a picture that does not move."""
+        return self._progress.get_renderable()
 
     def __call__(self, event: PushEvent, /) -> None:
         """Move the bars, and write the line of ``event``, if it has one."""

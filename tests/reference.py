@@ -1,0 +1,53 @@
+"""The API reference out of the docstrings: ``python -m tests.reference DIRECTORY``; a warning is an error."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from importlib import import_module
+from pathlib import Path
+
+import pdoc.doc
+import pdoc.render
+
+from aioecrpublic import __version__
+
+MODULES = (
+    "aioecrpublic",
+    "aioecrpublic._generated.operations",
+    "aioecrpublic._runtime.client",
+    "aioecrpublic.types",
+    "aioecrpublic.errors",
+    "aioecrpublic.push",
+    "aioecrpublic.images",
+    "aioecrpublic.manage",
+    "aioecrpublic.local",
+    "aioecrpublic.hooks",
+    "aioecrpublic.pytest_plugin",
+)
+
+
+def write(directory: Path) -> None:
+    """Write the reference as HTML, without anything that has to come from a network.
+
+    Raises:
+        UserWarning: Something in it does not resolve.
+    """
+    for name in MODULES:
+        module = import_module(name)
+        # What is loaded when it is first asked for is seen only then.
+        for member in getattr(module, "__all__", ()):
+            vars(module).setdefault(member, getattr(module, member))
+    pdoc.render.configure(
+        docformat="google",
+        include_undocumented=False,
+        show_source=False,
+        footer_text=f"aioecrpublic {__version__}",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pdoc.pdoc(*MODULES, output_directory=directory)
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
