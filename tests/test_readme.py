@@ -1,45 +1,132 @@
-"""The README's snippets, run as a reader would run them."""
+"""The README as a reader follows it: its blocks in their order, in one directory, with one local registry."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
+import signal
+import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
+import attrs
 import pytest
 
+import aioecrpublic
 from aioecrpublic import ECRPublicClient, push_image
+from aioecrpublic._generated.service import SERVICE
 from aioecrpublic.local import LocalECRPublic
-from tests.support.oci import write_index
+from tests.support.oci import write_image
 from tests.support.processes import environment, run
 
-README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"```(python|sh)\n(.*?)```", README, re.DOTALL)
+NOT_RUN = re.compile(r"(pip install|make) ", re.MULTILINE)
+"""What builds or tests all of this; it is looked up instead."""
+SERVES = "aioecrpublic local"
 
 
-def test_there_are_snippets() -> None:
-    assert len(SNIPPETS) >= 3
+@attrs.frozen
+class Reader:
+    """Somebody with a directory, an image in it, and a registry."""
 
+    directory: Path
+    server: LocalECRPublic
 
-@pytest.mark.parametrize("number", range(len(SNIPPETS)))
-async def test_snippet_runs(number: int, tmp_path: Path) -> None:
-    write_index(tmp_path / "build" / "image")
-    async with LocalECRPublic() as server:
-        await _fill(server, tmp_path)
-        finished = await run(
-            "-W", "error", "-c", SNIPPETS[number], cwd=tmp_path, env=environment(tmp_path, server)
+    def adapt(self, block: str) -> str:
+        """A block with this registry's addresses instead of those of the world's."""
+        host = self.server.registry_url.removeprefix("http://")
+        block = block.replace("quay.io/prometheus/busybox:latest", f"{host}/local/team/app:old")
+        block = block.replace(
+            "RULES, dry_run=True", f"RULES, True, registry_url={self.server.registry_url!r}"
         )
-    assert (finished.status, finished.errors) == (0, "")
-    assert finished.output.strip()
+        return re.sub(
+            r"(?m)^(aioecrpublic prune .*)$", rf"\1 --registry-url {self.server.registry_url}", block
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        variables = environment(self.directory, self.server)
+        return variables | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{variables['PATH']}"}
+
+    async def python(self, block: str) -> str:
+        """What a snippet prints, or pytest of one that is tests."""
+        words: tuple[str, ...] = ("-W", "error", "-c", block)
+        if "def test_" in block:
+            (self.directory / "test_snippet.py").write_text(block)
+            words = ("-m", "pytest", "-o", "asyncio_default_fixture_loop_scope=function", "test_snippet.py")
+        finished = await run(*words, cwd=self.directory, env=self.environment)
+        assert (finished.status, finished.errors) == (0, ""), f"{block}\n{finished.output}"
+        return finished.output
+
+    async def shell(self, block: str) -> str:
+        """What lines of shell print."""
+        process = await asyncio.create_subprocess_exec(
+            "sh", "-e", "-c", block, cwd=self.directory, env=self.environment, stdout=PIPE, stderr=PIPE
+        )
+        output, errors = await process.communicate()
+        assert process.returncode == 0, f"{block}\n{errors.decode()}"
+        return (output + errors).decode()
+
+    async def serve(self, block: str) -> str:
+        """What a registry prints until Ctrl-C."""
+        process = await asyncio.create_subprocess_exec(
+            "sh", "-c", f"exec {block}", cwd=self.directory, env=self.environment, stdout=PIPE
+        )
+        assert process.stdout is not None
+        output = await process.stdout.readuntil(b"# images: ")
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 0
+        return output.decode()
 
 
-async def _fill(server: LocalECRPublic, directory: Path) -> None:
-    async with ECRPublicClient(endpoint_url=server.endpoint_url, credentials=server.credentials) as client:
-        await push_image(client, f"oci:{directory}/build/image", "team/app", ["old"], create_repository=True)
+def test_there_are_blocks() -> None:
+    assert len(BLOCKS) >= 20
 
 
-@pytest.mark.parametrize("command", ["make demo", "make test"])
-def test_the_commands_it_names_exist(command: str) -> None:
-    assert command in README
-    target = command.removeprefix("make ")
-    makefile = (Path(__file__).parents[1] / "Makefile").read_text("utf-8")
-    assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+async def test_every_block_runs(tmp_path: Path) -> None:
+    image = write_image(tmp_path / "build" / "image", tag="1.0")
+    async with LocalECRPublic() as server:
+        reader = Reader(tmp_path, server)
+        async with ECRPublicClient(
+            endpoint_url=server.endpoint_url, credentials=server.credentials
+        ) as client:
+            source = f"oci:{image.directory}"
+            await push_image(client, source, "team/app", ["old"], create_repository=True)
+        for language, block in BLOCKS:
+            adapted = reader.adapt(block)
+            if language == "python":
+                assert (await reader.python(adapted)).strip(), block
+            elif block.startswith(SERVES):
+                assert "export AWS_ENDPOINT_URL_ECR_PUBLIC=http://127.0.0.1:" in await reader.serve(adapted)
+            elif not NOT_RUN.match(block):
+                await reader.shell(adapted)
+
+
+@pytest.mark.parametrize("target", re.findall(r"(?m)(?:`|^)make ([a-z]+)", README))
+def test_the_targets_it_names_exist(target: str) -> None:
+    assert re.search(rf"^{target}:.*##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(([^)#:]+)\)", README))
+def test_the_files_it_links_to_exist(path: str) -> None:
+    assert (ROOT / path).is_file()
+
+
+def test_every_heading_it_links_to_exists() -> None:
+    headings = re.findall(r"^## (.*)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors
+
+
+def test_every_operation_is_in_the_migration_table() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)Command` \| `(\w+)` \|", README, re.MULTILINE))
+    assert rows == {name: operation.method for name, operation in SERVICE.operations.items()}
+
+
+def test_what_it_offers_instead_exists() -> None:
+    jobs = re.findall(r"^\| `\w+Command` \| `\w+` \| (.*) \|$", README, re.MULTILINE)
+    for name in {name for job in jobs for name in re.findall(r"`(\w+)", job)}:
+        assert hasattr(ECRPublicClient, name) or name in aioecrpublic.__all__, name
