@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from aioecrpublic.local.state import Settings
 
 _LARGE: Final = 1024 * 1024
-# Each takes as much memory as its body and its part together.
-_LARGE_AT_ONCE: Final = 4
+# Each takes as much memory as its body and its part together, and its thread keeps that for the next.
+LARGE_AT_ONCE: Final = 4
 
 
 class ApiSide:
@@ -31,13 +31,15 @@ class ApiSide:
         api: The operations.
         settings: How long to wait for bodies.
         threads: Where the operations run.
+        large: Where those with large bodies run.
     """
 
-    def __init__(self, api: Api, settings: Settings, threads: Executor) -> None:
+    def __init__(self, api: Api, settings: Settings, threads: Executor, large: Executor) -> None:
         self._api = api
         self._settings = settings
         self._threads = threads
-        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+        self._large_threads = large
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """The reply to a request."""
@@ -67,14 +69,13 @@ class ApiSide:
         call = self._api.accept(request.raw_path, _joined(request.headers))
         size = request.content_length
         if size is not None and size <= _LARGE:
-            body = await read_body(request, call.largest_body, self._settings.idle_timeout)
-            return await self._run(call, body)
+            return await self._run(self._threads, request, call)
         async with self._large:
-            body = await read_body(request, call.largest_body, self._settings.idle_timeout)
-            return await self._run(call, body)
+            return await self._run(self._large_threads, request, call)
 
-    async def _run(self, call: ApiCall, body: bytearray) -> ApiReply:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._api.answer, call, body)
+    async def _run(self, threads: Executor, request: web.BaseRequest, call: ApiCall) -> ApiReply:
+        body = await read_body(request, call.largest_body, self._settings.idle_timeout)
+        return await asyncio.get_running_loop().run_in_executor(threads, self._api.answer, call, body)
 
 
 def _joined(headers: CIMultiDictProxy[str]) -> Mapping[str, str]:

@@ -18,7 +18,7 @@ from aioecrpublic._generated.service import SERVICE
 from aioecrpublic._runtime.errors import ClientStateError, ConfigurationError
 from aioecrpublic.local.accounts import DEFAULT_CREDENTIALS, Accounts
 from aioecrpublic.local.api import Api
-from aioecrpublic.local.apiside import ApiSide
+from aioecrpublic.local.apiside import LARGE_AT_ONCE, ApiSide
 from aioecrpublic.local.blobs import BlobStore
 from aioecrpublic.local.database import Database
 from aioecrpublic.local.faults import FaultSchedule
@@ -117,11 +117,10 @@ class LocalECRPublic:
         async with contextlib.AsyncExitStack() as stack:
             files = contextlib.ExitStack()
             stack.push_async_callback(asyncio.to_thread, files.close)
-            threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="aioecrpublic-local")
-            stack.push_async_callback(asyncio.to_thread, threads.shutdown)
+            threads, large = (_threads(stack, number) for number in (_THREADS, LARGE_AT_ONCE))
             loop = asyncio.get_running_loop()
             state = await loop.run_in_executor(threads, self._open_state, files)
-            handler = self._handler(state, threads)
+            handler = self._handler(state, threads, large)
             address = await stack.enter_async_context(
                 listening(handler, self._host, self._port, self._settings)
             )
@@ -191,10 +190,10 @@ class LocalECRPublic:
             base_url=lambda: self._url,
         )
 
-    def _handler(self, state: State, threads: Executor) -> Handler:
+    def _handler(self, state: State, threads: Executor, large: Executor) -> Handler:
         """What answers each request, by its path."""
         signatures = SignatureCheck(self._accounts, SERVICE.signing_name, state.clock)
-        api = ApiSide(Api(state, signatures, self._quotas), state.settings, threads)
+        api = ApiSide(Api(state, signatures, self._quotas), state.settings, threads, large)
         logos = Logos(state, threads)
         v2 = V2Side(state, threads)
 
@@ -207,6 +206,13 @@ class LocalECRPublic:
             return await api.answer(request)
 
         return self._trouble.around(handle, api.refuse)
+
+
+def _threads(stack: contextlib.AsyncExitStack, number: int) -> Executor:
+    """Threads that are waited for at the end."""
+    threads = ThreadPoolExecutor(number, thread_name_prefix="aioecrpublic-local")
+    stack.push_async_callback(asyncio.to_thread, threads.shutdown)
+    return threads
 
 
 def _read_manifest(state: State, repository_name: str, digest: str) -> bytes:

@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import socket
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from aioecrpublic.local import LocalECRPublic
+from tests.benchmarks.process import forget_peak, look
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -35,12 +35,14 @@ class Vitals:
         files: Open file descriptors.
         threads: Threads.
         resident: Bytes of memory that no file stands behind.
+        peak: The most bytes of memory of any kind, since the process was last looked at.
     """
 
     tasks: int
     files: int
     threads: int
     resident: int
+    peak: int
 
 
 class RegistryProcess:
@@ -137,11 +139,12 @@ async def _serve(options: dict[str, Any], pipe: Connection) -> None:
 
 
 def _vitals() -> Vitals:
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    (anonymous,) = (line.split()[1] for line in status.splitlines() if line.startswith("RssAnon:"))
+    status = look()
+    forget_peak()
     return Vitals(
         tasks=len(asyncio.all_tasks()),
         files=len(list(Path("/proc/self/fd").iterdir())),
-        threads=threading.active_count(),
-        resident=int(anonymous) * 1024,
+        threads=status.threads,
+        resident=status.anonymous,
+        peak=status.peak,
     )
