@@ -49,7 +49,8 @@ class Reader:
     @property
     def environment(self) -> dict[str, str]:
         variables = environment(self.directory, self.server)
-        return variables | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{variables['PATH']}"}
+        variables["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{variables['PATH']}"
+        return variables | {"AIOECRPUBLIC_REGISTRY_URL": self.server.registry_url}
 
     async def python(self, block: str) -> str:
         """What a snippet prints, or pytest of one that is tests."""
@@ -76,7 +77,7 @@ class Reader:
             "sh", "-c", f"exec {block}", cwd=self.directory, env=self.environment, stdout=PIPE
         )
         assert process.stdout is not None
-        output = await process.stdout.readuntil(b"# images: ")
+        output = await process.stdout.readuntil(b"export AIOECRPUBLIC_REGISTRY_URL=")
         process.send_signal(signal.SIGINT)
         assert await process.wait() == 0
         return output.decode()

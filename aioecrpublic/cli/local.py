@@ -52,4 +52,4 @@ def _exports(server: LocalECRPublic) -> Iterator[str]:
     yield f"export AWS_SECRET_ACCESS_KEY={credentials.secret_access_key}"
     if credentials.session_token:
         yield f"export AWS_SESSION_TOKEN={credentials.session_token}"
-    yield f"# images: {server.registry_url}"
+    yield f"export AIOECRPUBLIC_REGISTRY_URL={server.registry_url}"

@@ -98,15 +98,13 @@ async def test_local_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     assert process.stdout is not None
     exports: dict[str, str] = {}
     async with asyncio.timeout(20):
-        while "AWS_SECRET_ACCESS_KEY" not in exports:
+        while "AIOECRPUBLIC_REGISTRY_URL" not in exports:
             match = re.fullmatch(rb"export (\w+)=(\S+)\n", await process.stdout.readline())
             assert match is not None
             exports[match[1].decode()] = match[2].decode()
-    finished = await run(
-        *COMMAND, "push", "oci:image:1.0", "team/app:1.0", "--create",
-        cwd=tmp_path, env=environment(tmp_path) | exports,
-    )  # fmt: skip
-    assert finished.status == 0, finished.errors
+    for words in ("push oci:image:1.0 team/app:1.0 --create", "prune team/app --untagged"):
+        finished = await run(*COMMAND, *words.split(), cwd=tmp_path, env=environment(tmp_path) | exports)
+        assert finished.status == 0, finished.errors
     process.send_signal(signal.SIGINT)
     _, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
