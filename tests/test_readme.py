@@ -23,6 +23,7 @@ from tests.support.processes import environment, run
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(python|sh)\n(.*?)```", README, re.DOTALL)
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 NOT_RUN = re.compile(r"(pip install|make) ", re.MULTILINE)
 """What builds or tests all of this; it is looked up instead."""
 SERVES = "aioecrpublic local"
@@ -106,14 +107,15 @@ async def test_every_block_runs(tmp_path: Path) -> None:
                 await reader.shell(adapted)
 
 
-@pytest.mark.parametrize("target", re.findall(r"(?m)(?:`|^)make ([a-z]+)", README))
+@pytest.mark.parametrize("target", re.findall(r"(?m)(?:`|^)make ([a-z]+)", README + CONTRIBUTING))
 def test_the_targets_it_names_exist(target: str) -> None:
     assert re.search(rf"^{target}:.*##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\(([^)#:]+)\)", README))
-def test_the_files_it_links_to_exist(path: str) -> None:
-    assert (ROOT / path).is_file()
+def test_the_files_it_links_to_exist() -> None:
+    paths = re.findall(r"\]\(([^)#:]+)\)", README)
+    paths += re.findall(r"`((?:aioecrpublic|tests|stubs|examples)/[\w/.]*)`", CONTRIBUTING)
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 def test_every_heading_it_links_to_exists() -> None:
