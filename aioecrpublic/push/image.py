@@ -74,8 +74,6 @@ class ImagePush:
         self._emitter = upload.emitter
         self._results: dict[str, LayerResult] = {}
         self._there: dict[str, asyncio.Event] = {}
-        self._unverified: set[str] = set()
-        self._all_verified = asyncio.Event()
 
     async def run(self) -> PushResult:
         """Push the image.
@@ -117,9 +115,6 @@ class ImagePush:
             check_layer_size(blob.digest, blob.size)
         self._there = {digest: asyncio.Event() for digest in (blob.digest for blob in graph.blobs)}
         self._there |= {node.descriptor.digest: asyncio.Event() for node in graph.manifests}
-        self._unverified = {blob.digest for blob in graph.blobs}
-        if not self._unverified:
-            self._all_verified.set()
         return graph
 
     async def _bring_layers(self, group: asyncio.TaskGroup, graph: ImageGraph) -> None:
@@ -153,63 +148,50 @@ class ImagePush:
                 async with self._slots:
                     self._results[blob.digest] = await self._upload_blob(blob)
                 self._known.there.add(blob.digest)
-                self._mark(blob.digest)
+                self._there[blob.digest].set()
             else:
                 await self._skip(blob)
 
     async def _upload_blob(self, descriptor: Descriptor) -> LayerResult:
         blob = await self._source.open_blob(descriptor)
         try:
-            upload = LayerUpload(
-                self._destination, blob, self._upload, on_verified=lambda: self._verified(descriptor.digest)
-            )
-            return await upload.run()
+            return await LayerUpload(self._destination, blob, self._upload).run()
         finally:
             await blob.close()
 
     async def _skip(self, blob: Descriptor) -> None:
-        self._mark(blob.digest)
+        self._there[blob.digest].set()
         if self._upload.journal is not None:
             # An upload of it may have ended without our hearing of it.
             await self._upload.journal.forget(self._destination, blob.digest)
         await self._emitter.emit(LayerSkipped(digest=blob.digest, size=blob.size, media_type=blob.media_type))
 
-    def _mark(self, digest: str) -> None:
-        self._verified(digest)
-        self._there[digest].set()
-
-    def _verified(self, digest: str) -> None:
-        self._unverified.discard(digest)
-        if not self._unverified:
-            self._all_verified.set()
-
     async def _put_manifests(self, group: asyncio.TaskGroup, graph: ImageGraph) -> None:
-        """Put each child as soon as its own layers are in, the root last, once for each tag."""
-        # A layer whose bytes turn out to be wrong must not leave half an index behind: no manifest is put
-        # before every layer has been read through.
+        """Put every manifest once what it refers to is there, the root last, once for each tag."""
+        # A layer whose bytes turn out to be wrong must not leave half an index behind: before the service has
+        # verified every layer, no manifest is put.
+        for blob in graph.blobs:
+            await self._there[blob.digest].wait()
         for node in graph.manifests[:-1]:
             group.create_task(self._put(node, graph))
-        await self._wait_for_parts(graph.root)
+        await self._wait_for_children(graph.root)
         for tag in self._options.tags or (None,):
             await self._put_now(graph.root, graph, tag)
 
     async def _put(self, node: ManifestNode, graph: ImageGraph) -> None:
-        await self._wait_for_parts(node)
+        await self._wait_for_children(node)
         await self._put_now(node, graph, None)
         self._there[node.descriptor.digest].set()
+
+    async def _wait_for_children(self, node: ManifestNode) -> None:
+        for child in node.children:
+            await self._there[child].wait()
 
     async def _put_now(self, node: ManifestNode, graph: ImageGraph, tag: str | None) -> None:
         async def restore(node: ManifestNode) -> None:
             await self._restore(node, graph)
 
         await put_manifest(self._destination, node, tag, emitter=self._emitter, restore=restore)
-
-    async def _wait_for_parts(self, node: ManifestNode) -> None:
-        for blob in node.blobs:
-            await self._there[blob.digest].wait()
-        for child in node.children:
-            await self._there[child].wait()
-        await self._all_verified.wait()
 
     async def _restore(self, node: ManifestNode, graph: ImageGraph) -> None:
         """Bring again what has disappeared of what a manifest refers to."""

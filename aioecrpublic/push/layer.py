@@ -13,6 +13,7 @@ import attrs
 
 from aioecrpublic._generated import service
 from aioecrpublic._generated.errors import (
+    InvalidLayerException,
     InvalidLayerPartException,
     LayerAlreadyExistsException,
     UploadNotFoundException,
@@ -41,8 +42,6 @@ from aioecrpublic.push.sizes import LARGEST_PART, check_layer_size, choose_part_
 from aioecrpublic.push.upload import RESTARTING, Upload, UploadLostError, ask_where, standing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aioecrpublic._base import ECRPublicError
     from aioecrpublic._runtime.call import Call
     from aioecrpublic.images import Blob
@@ -79,20 +78,11 @@ class LayerUpload:
         destination: Where it goes.
         blob: The opened blob.
         options: What all layers of a push have in common.
-        on_verified: Called, once or more often, when all bytes were read and have the right digest, or the
-            layer turned out to be there.
     """
 
-    def __init__(
-        self,
-        destination: Destination,
-        blob: Blob,
-        options: UploadOptions,
-        on_verified: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, destination: Destination, blob: Blob, options: UploadOptions) -> None:
         self.destination = destination
         self._options = options
-        self._on_verified = on_verified
         self._descriptor = blob.descriptor
         self._bytes = LayerBytes(blob, destination.client._core.opened().executor)  # noqa: SLF001 - shared workers
         self._patience = Patience(f"layer {blob.descriptor.digest}")
@@ -119,7 +109,6 @@ class LayerUpload:
             uploaded = await self._until_there()
         finally:
             emitter.unwatch(self._progress)
-        self._on_verified()
         await self._forget()
         elapsed = time.monotonic() - self._started
         await emitter.emit(LayerCompleted(digest=descriptor.digest, size=descriptor.size, elapsed=elapsed))
@@ -142,6 +131,10 @@ class LayerUpload:
                 await self._send_parts(upload)
                 return await self._complete(upload)
             except RESTARTING as error:
+                if isinstance(error, InvalidLayerException):
+                    # The service has computed another digest. If we do too, it will do so every time.
+                    await self._forget()
+                    await self._bytes.verify()
                 # Also what a lost reply to the completion looks like.
                 if await self._is_there():
                     return upload is not None and upload.confirmed == self._descriptor.size
@@ -231,9 +224,6 @@ class LayerUpload:
             ),
         )
         await call.prepare()
-        if part.last + 1 == self._descriptor.size:
-            await self._bytes.verify()
-            self._on_verified()
         return call
 
     async def _send(self, upload: Upload, part: PreparedPart, call: Call) -> None:
@@ -267,8 +257,6 @@ class LayerUpload:
         await self._tell_retried(there, error)
 
     async def _complete(self, upload: Upload) -> bool:
-        await self._bytes.verify()
-        self._on_verified()
         request = CompleteLayerUploadRequest(
             repository_name=self.destination.repository_name,
             registry_id=self.destination.registry_id,

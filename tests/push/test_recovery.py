@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from aioecrpublic import ECRPublicClient
     from aioecrpublic._runtime.hooks import SendEvent
     from aioecrpublic.push import PushEvent
+    from tests.support.oci import BuiltImage
 
 MIB = 1024 * 1024
 # Of three layers of two parts, a config, and a manifest: initiated, sent, completed, checked, put.
@@ -264,27 +265,56 @@ async def test_a_damaged_journal_is_reported_and_the_push_goes_on(
     await assert_is_there(server, client, image, ["1"])
 
 
-async def test_a_file_that_changed_between_two_runs(
-    server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path
-) -> None:
-    image = write_image(tmp_path / "layout", layers=1, layer_size=16 * MIB)
-    path = image.path(image.layers[0])
-    good = path.read_bytes()
-    journal = tmp_path / "journal"
+async def _left_half(client: ECRPublicClient, directory: Path, journal: Path) -> BuiltImage:
+    """An image of one layer, the first parts of which are at the service."""
+    image = write_image(directory, layers=1, layer_size=16 * MIB)
 
     def stop(event: PushEvent) -> None:
         if isinstance(event, LayerProgress) and event.bytes_confirmed >= 5 * MIB:
             raise LookupError
 
-    options = {"part_size": 5 * MIB, "journal": journal}
     with pytest.raises(LookupError):
-        await push_image(client, str(image.directory), REPOSITORY, ["1"], on_event=stop, **options)  # type: ignore[arg-type]
-    path.write_bytes(b"X" + good[1:])
-    with pytest.raises(ImageError, match=image.layers[0]):
-        await push_image(client, str(image.directory), REPOSITORY, ["1"], **options)  # type: ignore[arg-type]
+        await push_image(
+            client, str(directory), REPOSITORY, ["1"], part_size=5 * MIB, journal=journal, on_event=stop
+        )
+    return image
+
+
+def _change(path: Path, where: int) -> bytes:
+    """Change one byte of a file; return what was there before."""
+    good = path.read_bytes()
+    changed = bytearray(good)
+    changed[where] ^= 1
+    path.write_bytes(changed)
+    return good
+
+
+async def test_a_file_that_changed_between_two_runs_where_it_is_still_to_be_sent(
+    server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal"
+    image = await _left_half(client, tmp_path / "layout", journal)
+    path = image.path(image.layers[0])
+    good = _change(path, -1)
+    with pytest.raises(ImageError, match=f"{image.layers[0]}: its bytes have the digest"):
+        await push_image(client, str(image.directory), REPOSITORY, ["1"], journal=journal)
     assert await tags_of(client) == {}
     path.write_bytes(good)
-    await push_image(client, str(image.directory), REPOSITORY, ["1"], **options)  # type: ignore[arg-type]
+    result = await push_image(client, str(image.directory), REPOSITORY, ["1"], journal=journal)
+    assert result.retries == 0, "the upload that was refused is not gone on with"
+    await assert_is_there(server, client, image, ["1"])
+
+
+async def test_a_file_that_changed_between_two_runs_where_it_is_sent_already(
+    server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path
+) -> None:
+    """The service has the right bytes, and says so of all of them in the end."""
+    journal = tmp_path / "journal"
+    image = await _left_half(client, tmp_path / "layout", journal)
+    path = image.path(image.layers[0])
+    good = _change(path, 0)
+    await push_image(client, str(image.directory), REPOSITORY, ["1"], journal=journal)
+    path.write_bytes(good)
     await assert_is_there(server, client, image, ["1"])
 
 
