@@ -133,11 +133,14 @@ class Uploads:
         """Write a request's body behind what is there; how much there is then."""
         received = await self._run(self._received, repository, upload_id)
         _check_range(request, received)
+        most = self._state.settings.largest_layer - received
+        if (request.content_length or 0) > most:
+            raise BodyTooLargeError
         if not request.can_read_body:
             return received
         file = await self._run(self._open, upload_id, received)
         try:
-            received += await self._write(request, file, self._state.settings.largest_layer - received)
+            received += await self._write(request, file, most)
             await self._run(self._state.blobs.sync, file)
         finally:
             # Not to be cancelled: a file that is not closed is leaked.

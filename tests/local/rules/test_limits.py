@@ -6,7 +6,7 @@ import pytest
 
 from aioecrpublic import ConfigurationError, Credentials
 from aioecrpublic.local import DEFAULT_CREDENTIALS, LocalECRPublic, Settings
-from tests.local.rules.helpers import boto, push_small_image, refused, running
+from tests.local.rules.helpers import boto, push_small_image, raw, refused, running
 from tests.local.rules.test_layers import begin, send
 from tests.local.v2.helpers import Registry
 
@@ -51,6 +51,9 @@ def test_parts_and_bytes_of_a_layer() -> None:
         registry = Registry(server.registry_url, "local/app", f"Bearer {token}")
         location = registry.call("POST", "blobs/uploads/").headers["Location"]
         assert registry.call("PATCH", location, b"12345678901").codes == ["SIZE_INVALID"]
+        head = f"PATCH {location} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 11"
+        # Before a byte of it has come.
+        assert b" 413 " in raw(server, f"{head}\r\n\r\n".encode()).partition(b"\r\n")[0]
         registry.push_blob(b"1234567890")
 
 
