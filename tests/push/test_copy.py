@@ -216,7 +216,7 @@ async def test_a_copy_that_died_goes_on_in_the_middle_of_its_layer(
     class Death(Wire):
         async def before_send(self, event: SendEvent) -> None:
             await super().before_send(event)
-            # The config's only part and the layer's first are there by then.
+            # The layer's first part is there by then, whenever the config's only one leaves.
             if self.count("UploadLayerPart") == 3:
                 copying.cancel()
 
@@ -226,8 +226,9 @@ async def test_a_copy_that_died_goes_on_in_the_middle_of_its_layer(
             await copying
     events: list[PushEvent] = []
     await copy_image(client, source, REPOSITORY, on_event=events.append, **options)
-    (resumed,) = [event for event in events if isinstance(event, LayerResumed)]
-    assert resumed.bytes_confirmed >= 5 * MIB
+    # The config's reply may have been on its way too.
+    resumed = {event.digest: event.bytes_confirmed for event in events if isinstance(event, LayerResumed)}
+    assert resumed[image.layers[0]] >= 5 * MIB
     assert not (tmp_path / "journal").exists()
     await assert_is_there(server, client, image, ["1.0"])
 
