@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import socket
-import subprocess
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +10,8 @@ import pytest
 from aioecrpublic.local import BackgroundECRPublic, LocalECRPublic
 from tests.local.rules.helpers import boto
 from tests.local.v2.helpers import MANIFEST, Registry, image
+from tests.support.docker_registry import docker_registry
 from tests.support.oci import digest_of, random_bytes
-from tests.support.tools import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,40 +34,8 @@ COMPARED = (
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """docker-registry on a free port of the loopback interface."""
-    program = require("docker-registry")
-    directory = tmp_path_factory.mktemp("docker-registry")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    config = {
-        "version": 0.1,
-        "log": {"level": "error", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(directory / "data")}},
-        "http": {"addr": f"127.0.0.1:{port}"},
-    }
-    # JSON is YAML too.
-    (directory / "config.yml").write_text(json.dumps(config))
-    with (directory / "log").open("wb") as log:
-        process = subprocess.Popen([program, "serve", str(directory / "config.yml")], stdout=log, stderr=log)
-    registry = Registry(f"http://127.0.0.1:{port}", "local/team/app")
-    try:
-        wait_for(registry, process)
-        yield registry
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def wait_for(registry: Registry, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        assert process.poll() is None, "docker-registry ended"
-        try:
-            registry.call("GET", "/v2/")
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail("docker-registry does not answer")
+    with docker_registry(tmp_path_factory.mktemp("docker-registry"), delete=False) as host:
+        yield Registry(f"http://{host}", "local/team/app")
 
 
 @pytest.fixture(scope="module")

@@ -73,6 +73,7 @@ class TokenIssuer:
 def docker_registry(
     directory: Path,
     *,
+    delete: bool = True,
     htpasswd: bool = False,
     token_realm: str | None = None,
     issuer: TokenIssuer | None = None,
@@ -89,7 +90,7 @@ def docker_registry(
     config: dict[str, object] = {
         "version": "0.1",
         "log": {"level": "error", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(directory / "data")}, "delete": {"enabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(directory / "data")}, "delete": {"enabled": delete}},
         "http": {"addr": host, "secret": "for tests"},
     }
     if htpasswd:
