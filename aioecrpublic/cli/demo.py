@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,15 @@ def demo(image: str | None) -> None:
 
 async def _sample(console: Console, directory: Path) -> str:
     console.print("Making an image out of Python's standard library and this package's dependencies …")
-    await asyncio.to_thread(build_sample, directory)
+    given_up = threading.Event()
+    building = asyncio.ensure_future(asyncio.to_thread(build_sample, directory, given_up))
+    try:
+        await asyncio.shield(building)
+    except asyncio.CancelledError:
+        # The directory can only be removed once nobody writes into it.
+        given_up.set()
+        await asyncio.wait([building])
+        raise
     return f"oci:{directory}:demo"
 
 

@@ -18,6 +18,7 @@ import attrs
 from packaging.requirements import Requirement
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterable, Iterator
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
@@ -38,11 +39,21 @@ class _Files:
     paths: tuple[Path, ...]
 
 
-def build_sample(directory: Path) -> None:
-    """Write the image as an OCI layout into the empty ``directory``; blocks for some seconds."""
+def build_sample(directory: Path, given_up: threading.Event | None = None) -> None:
+    """Write the image as an OCI layout into the empty ``directory``; blocks for some seconds.
+
+    Args:
+        directory: The directory.
+        given_up: Set by another thread to end it before the next layer.
+    """
     blobs = directory / "blobs" / "sha256"
     blobs.mkdir(parents=True)
-    layers = [(files, *_write_layer(blobs, files)) for files in _layers() if files.paths]
+    layers = []
+    for files in _layers():
+        if given_up is not None and given_up.is_set():
+            return
+        if files.paths:
+            layers.append((files, *_write_layer(blobs, files)))
     config = _write_json(blobs, _config(layers))
     manifest = {
         "schemaVersion": 2,

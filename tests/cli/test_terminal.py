@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -11,16 +12,22 @@ import pytest
 
 from aioecrpublic import push_image
 from aioecrpublic.local import LocalECRPublic
+from aioecrpublic.push.budget import MIB
+from aioecrpublic.types import RepositoryCatalogDataInput
 from tests.push.helpers import connect, tags_of
 from tests.support.docker_registry import docker_registry
 from tests.support.oci import write_image, write_index
 from tests.support.processes import environment, run
-from tests.support.terminal import in_terminal
+from tests.support.terminal import CTRL_C, in_terminal, terminal
 from tests.support.tools import skopeo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
+
+    from tests.support.terminal import Terminal
+
+pytestmark = pytest.mark.interop
 
 COMMAND = ("-m", "aioecrpublic")
 
@@ -41,7 +48,15 @@ async def silence() -> AsyncGenerator[tuple[str, asyncio.Event]]:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
 
 
-@pytest.mark.parametrize("command", ["copy", "demo", "local", "login", "prune", "push"])
+def write_page(directory: Path, *, logo: bytes = b"\x89PNG\r\n\x1a\n" + bytes(100)) -> None:
+    """Write a page of the gallery."""
+    directory.mkdir()
+    (directory / "about.md").write_text("# App\n\nNew.\n")
+    (directory / "catalog.toml").write_text('architectures = ["arm64"]')
+    (directory / "logo.png").write_bytes(logo)
+
+
+@pytest.mark.parametrize("command", ["catalog", "copy", "demo", "local", "login", "prune", "push"])
 async def test_help(command: str, tmp_path: Path) -> None:
     seen = await in_terminal(*COMMAND, command, "--help", cwd=tmp_path, env=environment(tmp_path))
     assert seen.status == 0
@@ -53,24 +68,35 @@ async def test_help(command: str, tmp_path: Path) -> None:
     [
         ("copy oci:image team/app", 1, "is not docker://HOST/REPOSITORY:TAG"),
         ("copy docker://127.0.0.1:1/team/app:1.0 team/app:", 1, "is not REPOSITORY or REPOSITORY:TAG"),
+        ("catalog missing team/app", 1, "missing: cannot be read: No such file or directory"),
+        ("catalog page team/app", 1, "page/logo.png: neither a PNG nor a JPEG image"),
+        ("catalog", 2, "Missing argument 'DIRECTORY'"),
         ("login --config bad.json", 1, "bad.json: not JSON"),
         ("prune team/app", 1, "rules that remove everything"),
         ("prune team/app --older-than 3x", 2, "is not a number of hours"),
         ("prune team/app --keep-newest 1", 1, "registry_url is needed"),
         ("prune team/missing --keep-newest 1 --registry-url http://127.0.0.1:1", 1, "does not exist"),
         ("push nowhere team/app", 1, "no such file or directory"),
+        ("push oci:image team/app --profile nobody", 1, "nobody"),
+        ("push oci:image team/app --endpoint-url nowhere", 1, "nowhere"),
         ("local --port 99999", 2, "99999 is not in the range"),
         ("local --latency -1", 2, "-1.0 is not in the range"),
+        ("local --port {port}", 1, "address already in use"),
         ("local --data-dir bad.json", 1, "bad.json: "),
+        ("local --data-dir damaged", 1, "not a database"),
         ("demo --image nowhere", 1, "no such file or directory"),
     ],
 )
 async def test_bad_input_is_a_line(arguments: str, status: int, says: str, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{")
+    write_page(tmp_path / "page", logo=b"<svg/>")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "registry.sqlite").write_bytes(b"not SQLite" * 1000)
     async with LocalECRPublic() as server, connect(server) as client:
         await client.create_repository(repository_name="team/app")
         env = environment(tmp_path, server)
-        seen = await in_terminal(*COMMAND, *arguments.split(), cwd=tmp_path, env=env)
+        words = arguments.format(port=server.endpoint_url.rpartition(":")[2]).split()
+        seen = await in_terminal(*COMMAND, *words, cwd=tmp_path, env=env)
     assert seen.status == status, seen.screen
     assert says in seen.screen.splitlines()[-1]
     assert "Traceback" not in seen.screen
@@ -84,12 +110,14 @@ async def test_bad_input_is_a_line(arguments: str, status: int, says: str, tmp_p
             "the same command again with --journal j",
         ),
         ("push oci:image:1.0 team/app", "run the same command again; finished layers are not sent again"),
+        ("catalog page team/app --send", "the page is either as it was or complete"),
         ("login --config config.json", "docker's configuration file is either as it was or complete"),
         ("prune team/app --keep-newest 1 --registry-url http://{silent}", "it plans anew"),
     ],
 )
 async def test_ctrl_c(arguments: str, says: str, tmp_path: Path) -> None:
     write_image(tmp_path / "image")
+    write_page(tmp_path / "page")
     async with LocalECRPublic() as server, silence() as (silent, asked):
         env = environment(tmp_path, server) | {"AWS_ENDPOINT_URL_ECR_PUBLIC": f"http://{silent}"}
         words = arguments.format(silent=silent).split()
@@ -100,7 +128,108 @@ async def test_ctrl_c(arguments: str, says: str, tmp_path: Path) -> None:
     assert "Traceback" not in seen.screen
 
 
-@pytest.mark.interop
+async def test_push(tmp_path: Path) -> None:
+    image = write_image(tmp_path / "image", layers=2, layer_size=30 * MIB)
+    async with LocalECRPublic(latency=0.3) as server, connect(server) as client:
+        env = environment(tmp_path, server)
+        words = ("push", "oci:image:1.0", "team/app:1.0", "--create", "--journal", "journal")
+        async with terminal(*COMMAND, *words, cwd=tmp_path, env=env) as opened:
+            await opened.shows(f"image {image.digest[:19]}: 3 layers, 62.9 MB")
+            await until_confirmed(opened, image.layers[0][:19])
+            await opened.press(CTRL_C)
+            seen = await opened.end()
+        assert seen.status == 130, seen.screen
+        again = "run the same command again with --journal journal; it goes on in the middle of the layers"
+        assert seen.screen.splitlines()[-1] == f"aioecrpublic: interrupted: {again}"
+        assert (tmp_path / "journal").exists()
+        seen = await in_terminal(*COMMAND, *words, cwd=tmp_path, env=env)
+        assert seen.status == 0, seen.screen
+        assert seen.screen.splitlines()[-1].startswith("pushed public.ecr.aws/local/team/app:1.0: ")
+        # The bars are gone; what was done has become lines.
+        assert "━" not in seen.screen
+        assert not (tmp_path / "journal").exists()
+        assert await tags_of(client, "team/app") == {image.digest: ["1.0"]}
+
+
+async def until_confirmed(opened: Terminal, name: str) -> None:
+    """Wait for the bar of a layer, and for that of the whole to show that something has arrived."""
+    bar = re.compile(rf"^{name} +[━╸╺]+ +[0-9.]+/", re.MULTILINE)
+    total = re.compile(r"^total +[━╸╺]+ +[1-9][0-9.]*/", re.MULTILINE)
+    async with asyncio.timeout(60):
+        while not (bar.search(screen := await opened.screen()) and total.search(screen)):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def test_demo(tmp_path: Path) -> None:
+    image = write_index(tmp_path / "image")
+    env = environment(tmp_path)
+    seen = await in_terminal(*COMMAND, "demo", "--image", "oci:image", cwd=tmp_path, env=env)
+    assert seen.status == 0, seen.screen
+    assert image.digest[:19] in seen.screen
+    assert f"All {len(image.layers) + len(image.configs)} layers were skipped, 0 bytes sent." in seen.screen
+
+
+async def test_demo_can_be_interrupted_while_it_makes_its_image(tmp_path: Path) -> None:
+    env = environment(tmp_path) | {"TMPDIR": str(tmp_path)}
+    async with terminal(*COMMAND, "demo", cwd=tmp_path, env=env) as opened:
+        await opened.shows("Making an image out of Python's standard library")
+        await opened.press(CTRL_C)
+        seen = await opened.end()
+    assert seen.status == 130, seen.screen
+    assert seen.screen.splitlines()[-1].endswith("aioecrpublic: interrupted")
+    assert not list(tmp_path.iterdir())
+
+
+async def test_local(tmp_path: Path) -> None:
+    image = write_image(tmp_path / "image")
+    words = ("local", "--data-dir", "data")
+    async with terminal(*COMMAND, *words, cwd=tmp_path, env=environment(tmp_path)) as opened:
+        screen = await opened.shows("export AIOECRPUBLIC_REGISTRY_URL=")
+        env = environment(tmp_path) | dict(re.findall(r"^export (\w+)=(\S+)$", screen, re.MULTILINE))
+        pushed = await run(
+            *COMMAND, "push", "oci:image:1.0", "team/app:1.0", "--create", cwd=tmp_path, env=env
+        )
+        assert pushed.status == 0, pushed.errors
+        await opened.press(CTRL_C)
+        seen = await opened.end()
+    assert seen.status == 0, seen.screen
+    assert "Traceback" not in seen.screen
+    async with LocalECRPublic(data_dir=tmp_path / "data") as server, connect(server) as client:
+        assert await tags_of(client, "team/app") == {image.digest: ["1.0"]}
+
+
+async def test_catalog(tmp_path: Path) -> None:
+    write_page(tmp_path / "page")
+    async with LocalECRPublic() as server, connect(server) as client:
+        env = environment(tmp_path, server)
+        await client.create_repository(
+            repository_name="team/app",
+            catalog_data=RepositoryCatalogDataInput(about_text="# App\n\nOld.", architectures=["x86"]),
+        )
+        words = ("catalog", "page", "team/app")
+        shown = await in_terminal(*COMMAND, *words, cwd=tmp_path, env=env)
+        assert shown.status == 0, shown.screen
+        lines = shown.screen.splitlines()
+        assert lines[:2] == ["--- about_text", "+++ about.md"]
+        assert {"-Old.", "+New.", " # App", "-x86", "+arm64", "+++ logo.png"} < set(lines)
+        assert "note: architectures has 'arm64', which the gallery neither shows nor searches" in shown.screen
+        assert lines[-1] == "team/app: would be sent: about_text, architectures, logo"
+        sent = await in_terminal(*COMMAND, *words, "--send", cwd=tmp_path, env=env)
+        assert sent.status == 0, sent.screen
+        assert sent.screen.splitlines()[-1] == "team/app: sent: about_text, architectures, logo"
+        data = (await client.get_repository_catalog_data(repository_name="team/app")).catalog_data
+        assert data is not None
+        assert (data.about_text, data.architectures) == ("# App\n\nNew.", ["arm64"])
+        again = await in_terminal(*COMMAND, *words, "--send", cwd=tmp_path, env=env)
+        assert again.screen.splitlines()[-1] == "team/app: nothing differs, nothing was sent"
+        (tmp_path / "page" / "about.md").unlink()
+        document = json.loads((await run(*COMMAND, *words, "--send", "--json", cwd=tmp_path, env=env)).output)
+    assert document["changes"] == [
+        {"member": "about_text", "file": "about.md", "before": "# App\n\nNew.", "after": None}
+    ]
+    assert (document["sent"], document["dry_run"], document["unsettled"]) == (True, False, [])
+
+
 async def test_copy(tmp_path: Path) -> None:
     image = write_index(tmp_path / "image", real_layers=True)
     with docker_registry(tmp_path / "registry") as host:
