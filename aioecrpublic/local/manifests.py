@@ -132,7 +132,7 @@ def _size(descriptor: dict[str, Any]) -> int:
 
 
 def _is_foreign(layer: dict[str, Any]) -> bool:
-    return bool(layer.get("urls")) or layer.get("mediaType") in _FOREIGN
+    return bool(layer.get("urls")) or _text(layer, "mediaType") in _FOREIGN
 
 
 def _subject(document: dict[str, Any]) -> str | None:
@@ -142,7 +142,11 @@ def _subject(document: dict[str, Any]) -> str | None:
 
 def _text(document: dict[str, Any], name: str) -> str | None:
     value = document.get(name)
-    return value if isinstance(value, str) and value else None
+    if not isinstance(value, str) or not value:
+        return None
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise _invalid(f"{name} has half of a surrogate pair")
+    return value
 
 
 def _invalid(reason: str) -> InvalidParameterException:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from aioecrpublic.local.database import Cursor
 
 _PREFIX: Final = "ecr-public:"
+# A tuple: whatever JSON has can be looked for in it.
+_EFFECTS: Final = ("Allow", "Deny")
 # What concerns the caller's own account, whichever that is.
 _OF_THE_CALLER: Final = frozenset({"DescribeRegistries", "GetAuthorizationToken"})
 
@@ -148,7 +150,7 @@ def _statements(policy: dict[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(statements, list):
         return []
     valid = all(
-        isinstance(statement, dict) and statement.get("Effect") in {"Allow", "Deny"} and "Action" in statement
+        isinstance(statement, dict) and statement.get("Effect") in _EFFECTS and "Action" in statement
         for statement in statements
     )
     return statements if valid else []
@@ -186,7 +188,8 @@ def _names_account(statement: dict[str, Any], account: str) -> bool:
     if principal == "*":
         return True
     accounts = _listed(principal.get("AWS")) if isinstance(principal, dict) else []
-    return any(who in {"*", account} or str(who).startswith(f"arn:aws:iam::{account}:") for who in accounts)
+    names = [str(who) for who in accounts]
+    return any(name in {"*", account} or name.startswith(f"arn:aws:iam::{account}:") for name in names)
 
 
 def _listed(value: Any) -> list[Any]:
