@@ -82,8 +82,9 @@ def _drop_blobs(database: Database, blobs: BlobStore) -> None:
 def _is_named(cursor: Cursor, digest: str) -> bool:
     return (
         cursor.row(
-            "SELECT 1 FROM layer WHERE digest = ?1 UNION ALL"
-            " SELECT 1 FROM repository WHERE json_extract(catalog, '$.logo') = ?1",
+            "SELECT 1 FROM layer WHERE digest = ? UNION ALL"
+            " SELECT 1 FROM repository WHERE json_extract(catalog, '$.logo') = ?",
+            digest,
             digest,
         )
         is not None

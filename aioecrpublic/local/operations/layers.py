@@ -103,12 +103,13 @@ def upload_layer_part(
             state.blobs.append(upload["id"], request.part_first_byte, data)
         with state.database.transaction() as cursor:
             changed = cursor.run(
-                "UPDATE upload SET received = received + ?1, touched_at = ?2,"
-                " smallest_part = coalesce(min(smallest_part, last_part), last_part), last_part = ?1,"
+                "UPDATE upload SET received = received + ?, touched_at = ?,"
+                " smallest_part = coalesce(min(smallest_part, last_part), last_part), last_part = ?,"
                 " parts = parts + 1"
-                " WHERE id = ?3",
+                " WHERE id = ?",
                 len(data),
                 state.now(),
+                len(data),
                 upload["id"],
             )
         if not changed:
