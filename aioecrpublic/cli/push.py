@@ -23,6 +23,7 @@ _TARGET = re.compile(r"(?P<repository>[^:@\s]+)(?::(?P<tag>[^:@\s]+))?")
 @click.argument("target", metavar="REPOSITORY[:TAG]")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A further tag; may be repeated.")
 @click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH", help="Only this platform.")
+@click.option("--referrers", is_flag=True, help="Also push signatures, attestations and SBOMs.")
 @click.option("--jobs", type=click.IntRange(min=1), default=4, show_default=True, help="Layers in flight.")
 @click.option("--journal", metavar="FILE", help="Remember unfinished layers here, to go on with them.")
 @click.option("--create", is_flag=True, help="Make the repository if it is not there.")
@@ -36,6 +37,7 @@ def push(
     jobs: int,
     journal: str | None,
     *,
+    referrers: bool,
     create: bool,
     as_json: bool,
     endpoint_url: str | None,
@@ -62,6 +64,7 @@ def push(
                     journal=journal,
                     create_repository=create,
                     on_event=show,
+                    referrers=referrers,
                 )
         if as_json:
             click.echo(json.dumps(attrs.asdict(result)))

@@ -21,7 +21,7 @@ from aioecrpublic.images.manifest import (
     parse_manifest,
 )
 from aioecrpublic.images.mediatypes import INDEXES
-from aioecrpublic.images.reference import familiar_name
+from aioecrpublic.images.reference import cosign_names, familiar_name
 from aioecrpublic.images.source import SourceLifecycle
 from aioecrpublic.images.threads import acquire_in_thread
 
@@ -95,6 +95,17 @@ class LayoutSource(SourceLifecycle):
         """
         await self.open()
         return await asyncio.to_thread(self._referrers, digest)
+
+    async def cosign_tags(self, digest: str) -> dict[str, Descriptor]:
+        """Return what cosign has stored about a manifest under names made of its digest, by name.
+
+        These are signatures (`sha256-HEX.sig`), attestations (`.att`) and SBOMs (`.sbom`), copied into the
+        layout like any other image.
+        """
+        await self.open()
+        names = cosign_names(digest, self.name)
+        found = {entry.annotations.get(REF_NAME): entry for entry in self._entries}
+        return {name: found[name] for name in names if name in found}
 
     async def close(self) -> None:
         """Close the layout and every blob opened from it."""

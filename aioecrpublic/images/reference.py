@@ -6,7 +6,7 @@ import re
 
 import attrs
 
-from aioecrpublic.images.digest import is_digest
+from aioecrpublic.images.digest import check_digest, is_digest
 from aioecrpublic.images.errors import ImageError, shown
 
 DOCKER_HUB = "docker.io"
@@ -19,6 +19,7 @@ _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::[0-9]{{1,
 _STEP = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_STEP}(?:/{_STEP})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_COSIGN_SUFFIXES = ("sig", "att", "sbom")
 
 
 @attrs.frozen(kw_only=True)
@@ -96,3 +97,13 @@ def _split(name: str) -> tuple[str, str, str | None]:
         host = DOCKER_HUB
         repository = repository if "/" in repository else f"library/{repository}"
     return host, repository, tag if colon else None
+
+
+def cosign_names(digest: str, where: str) -> list[str]:
+    """Return the tags under which cosign stores signatures, attestations and SBOMs of a manifest.
+
+    Raises:
+        ImageError: the digest is none.
+    """
+    stem = check_digest(digest, f"{where}: cosign").replace(":", "-")
+    return [f"{stem}.{suffix}" for suffix in _COSIGN_SUFFIXES]

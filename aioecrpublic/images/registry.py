@@ -27,7 +27,7 @@ from aioecrpublic.images.mediatypes import (
     OCI_MANIFEST,
     SCHEMA_1,
 )
-from aioecrpublic.images.reference import DOCKER_HUB, parse_reference
+from aioecrpublic.images.reference import DOCKER_HUB, cosign_names, parse_reference
 from aioecrpublic.images.registry_auth import Authorizer
 from aioecrpublic.images.registry_blob import RegistryBlob
 from aioecrpublic.images.registry_http import Http, check_transient, failure, is_this_machine, read_body
@@ -46,8 +46,6 @@ _BAD_REQUEST = 400
 _UNAUTHORIZED = 401
 _NOT_FOUND = 404
 _MAX_PAGES = 100
-_COSIGN_SUFFIXES = ("sig", "att", "sbom")
-"""What cosign adds to the tag `sha256-HEX` of an image for what it stores about it."""
 
 
 @attrs.frozen
@@ -216,8 +214,7 @@ class RegistryImage(SourceLifecycle):
             ImageError: the registry fails.
         """
         await self.open()
-        stem = check_digest(digest, f"{self.name}: cosign").replace(":", "-")
-        tags = [f"{stem}.{suffix}" for suffix in _COSIGN_SUFFIXES]
+        tags = cosign_names(digest, self.name)
         found = [await self._resolve(tag) for tag in tags]
         return {
             tag: descriptor for tag, descriptor in zip(tags, found, strict=True) if descriptor is not None

@@ -15,6 +15,7 @@ from aioecrpublic._generated.types import PutImageRequest
 from aioecrpublic._runtime.errors import ConfigurationError, ValidationError
 from aioecrpublic._runtime.validate import problems
 from aioecrpublic.images import open_image
+from aioecrpublic.push.attached import Pushed, as_attachable, push_attached
 from aioecrpublic.push.blobs import LayerInput, open_blob
 from aioecrpublic.push.budget import MemoryBudget, budget_of
 from aioecrpublic.push.destination import Destination
@@ -73,6 +74,7 @@ async def push_image(
     on_event: OnEvent | None = None,
     memory_budget: int | None = None,
     include_nondistributable: bool = False,
+    referrers: bool = False,
 ) -> PushResult:
     """Push an image: what the repository lacks of it, byte for byte, then its manifests, then its tags.
 
@@ -93,13 +95,18 @@ async def push_image(
             whole index, byte for byte.
         create_repository: Make the repository if it is not there.
         journal: A file that remembers unfinished layers, so that a push that died goes on in their middle.
-        on_event: Called with every event; an awaitable that it returns is awaited.
+        on_event: Called with every event; an awaitable that it returns is awaited. What is attached to the
+            image comes as pushes of their own, after the image's.
         memory_budget: Bytes that parts may take in memory; ``None`` is a budget of 64 MiB that all pushes
             through this client share.
         include_nondistributable: Also push layers that are meant to be fetched from elsewhere.
+        referrers: Also push what is attached to the image and to every manifest in it: the manifests that
+            refer to it as their subject (OCI distribution specification, "Listing Referrers") and what cosign
+            has stored under tags made of its digest; then what is attached to those.
 
     Returns:
-        What is in the repository now, and what it took.
+        What is in the repository now, and what it took: digest, tags and URIs are the image's, the counts and
+        the time those of the image and all that was pushed with it.
 
     Raises:
         ConfigurationError: An argument cannot be used.
@@ -118,7 +125,10 @@ async def push_image(
     pushing = _pushing(client, jobs, part_size, memory_budget, journal, on_event)
     async with _single_error(), pushing as pusher:
         return await pusher.push(
-            job, create_repository=create_repository, include_nondistributable=include_nondistributable
+            job,
+            create_repository=create_repository,
+            include_nondistributable=include_nondistributable,
+            referrers=referrers,
         )
 
 
@@ -133,6 +143,7 @@ async def push_images(
     on_event: OnEvent | None = None,
     memory_budget: int | None = None,
     include_nondistributable: bool = False,
+    referrers: bool = False,
 ) -> list[PushResult]:
     """Push many images together: they share jobs, memory, pace, and what is known of the repositories.
 
@@ -156,6 +167,7 @@ async def push_images(
                     job,
                     create_repository=create_repository,
                     include_nondistributable=include_nondistributable,
+                    referrers=referrers,
                 )
 
         for job in images:
@@ -238,9 +250,9 @@ class _Pusher:
         self._upload = attrs.evolve(self._upload, journal=journal)
 
     async def push(
-        self, job: ImageJob, *, create_repository: bool, include_nondistributable: bool
+        self, job: ImageJob, *, create_repository: bool, include_nondistributable: bool, referrers: bool
     ) -> PushResult:
-        """Push one image."""
+        """Push one image, and on request what is attached to it."""
         _check_names(self._client, job)
         options = ImageOptions(
             tags=tuple(dict.fromkeys(job.tags)),
@@ -250,14 +262,27 @@ class _Pusher:
             jobs=self._jobs,
         )
         async with open_image(job.source) as source:
-            return await ImagePush(
-                source,
-                self._destination(job),
-                options=options,
-                upload=self._upload,
-                known=self._known.setdefault((job.repository_name, job.registry_id), KnownLayers()),
-                slots=self._slots,
-            ).run()
+            if not referrers:
+                return (await self._push_from(source, job, options)).result
+            attachable = as_attachable(source)
+            image = await self._push_from(source, job, options)
+
+            async def push_single(attached: ImageSource, tags: Sequence[str]) -> Pushed:
+                alone = attrs.evolve(options, tags=tuple(tags), platforms=None, create_repository=False)
+                return await self._push_from(attached, job, alone)
+
+            return await push_attached(attachable, image, push_single)
+
+    async def _push_from(self, source: ImageSource, job: ImageJob, options: ImageOptions) -> Pushed:
+        push = ImagePush(
+            source,
+            self._destination(job),
+            options=options,
+            upload=self._upload,
+            known=self._known.setdefault((job.repository_name, job.registry_id), KnownLayers()),
+            slots=self._slots,
+        )
+        return await push.run()
 
     async def upload(self, job: ImageJob, blob: LayerInput, digest: str | None) -> LayerResult:
         """Upload one layer, unless it is there."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aioecrpublic.images import load_image
+from aioecrpublic.push.attached import Pushed
 from aioecrpublic.push.events import LayerSkipped, PushCompleted, PushStarted
 from aioecrpublic.push.layer import LayerUpload
 from aioecrpublic.push.manifests import put_manifest
@@ -75,7 +76,7 @@ class ImagePush:
         self._results: dict[str, LayerResult] = {}
         self._there: dict[str, asyncio.Event] = {}
 
-    async def run(self) -> PushResult:
+    async def run(self) -> Pushed:
         """Push the image.
 
         Raises:
@@ -103,7 +104,7 @@ class ImagePush:
             ticking.cancel()
         result = self._result(graph, uri.result(), time.monotonic() - started)
         await self._emitter.emit(PushCompleted(result=result))
-        return result
+        return Pushed(result, tuple(node.descriptor.digest for node in graph.manifests))
 
     async def _load(self) -> ImageGraph:
         graph = await load_image(
