@@ -1,40 +1,23 @@
-"""Between attrs objects and the JSON of the wire, both ways, from the service's shape table.
-
-cattrs compiles one function a class on the way out, on first use; the hooks for members come from the shapes.
-The way in is ``decode``.
-"""
+"""Between messages and the bytes of the wire, both ways: JSON around what ``encode`` and ``decode`` make."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import cattrs
 import pybase64
-from cattrs.gen import make_dict_unstructure_fn, override
 
-from aioecrpublic._runtime.body import SMALL, BlobSegment, Body, blob_reader
+from aioecrpublic._runtime.body import SMALL, BlobSegment, Body
 from aioecrpublic._runtime.decode import Decoder, MissingMemberError, SerdeError
-from aioecrpublic._runtime.shapes import (
-    Blob,
-    BlobReader,
-    ListOf,
-    MapOf,
-    Response,
-    String,
-    Structure,
-    Timestamp,
-)
+from aioecrpublic._runtime.encode import Encoder
+from aioecrpublic._runtime.shapes import Blob, ListOf, MapOf, Response, String, Structure
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from aioecrpublic._runtime.errors import ServiceError
-    from aioecrpublic._runtime.shapes import Operation, Service, Shape
-
-    Unhook: TypeAlias = Callable[[Any], Any]
+    from aioecrpublic._runtime.shapes import Member, Operation, Service, Shape
 
 __all__ = ["MissingMemberError", "Serde", "SerdeError"]
 
@@ -42,6 +25,7 @@ _RequestT = TypeVar("_RequestT")
 _ResponseT = TypeVar("_ResponseT", bound=Response)
 # Compact, and ASCII so that any string at all can be encoded.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False)
+_DECODER = json.JSONDecoder()
 
 
 class Serde:
@@ -55,8 +39,7 @@ class Serde:
     def __init__(self, service: Service, *, strict: bool = False) -> None:
         self._service = service
         self._decoder = Decoder(service.shapes, strict=strict)
-        self._converter = cattrs.Converter(detailed_validation=False)
-        self._unstructurers: dict[str, Unhook] = {}
+        self._encoder = Encoder(service.shapes)
         self._with_blobs = _with_blobs(service.shapes)
         self._long: dict[type, tuple[str, ...]] = {}
 
@@ -72,11 +55,10 @@ class Serde:
         """The members of a request that may be strings longer than what is encoded at once."""
         names = self._long.get(cls)
         if names is None:
-            shapes = self._service.shapes
-            shape = shapes.get(cls.__name__)
-            members = shape.members if isinstance(shape, Structure) else ()
             names = self._long[cls] = tuple(
-                member.name for member in members if _may_be_long(shapes[member.shape])
+                member.name
+                for member in self._members(cls.__name__)
+                if _may_be_long(self._service.shapes[member.shape])
             )
         return names
 
@@ -87,7 +69,7 @@ class Serde:
             SerdeError: A member has a type that cannot be serialised (only without validation).
         """
         try:
-            message = self._unstructurer(operation.request_shape)(request)
+            message = self._encoder.function(operation.request_shape)(request)
             return _encode(message) if operation.request_shape in self._with_blobs else _encode_text(message)
         except (AttributeError, TypeError, ValueError) as error:
             raise SerdeError(f"{operation.name} cannot be serialised: {error}") from error
@@ -113,8 +95,8 @@ class Serde:
 
     def encode_response(self, operation: Operation[Any, Any], response: Response) -> bytes:
         """What a server answers: the body of a response, its own lists there even when they are empty."""
-        message = self._unstructurer(operation.response_shape)(response)
-        for member in self._structure(operation.response_shape).members:
+        message = self._encoder.function(operation.response_shape)(response)
+        for member in self._members(operation.response_shape):
             if isinstance(self._service.shapes[member.shape], ListOf):
                 message.setdefault(member.wire, [])
         return _encode(message).read()
@@ -122,11 +104,11 @@ class Serde:
     def encode_error(self, error: ServiceError) -> bytes:
         """What a server answers: the body of an error, with its modelled members."""
         body: dict[str, Any] = {"__type": error.code, "message": error.message}
-        shape = self._service.shapes.get(error.code)
-        for member in shape.members if isinstance(shape, Structure) else ():
+        for member in self._members(error.code):
             value = getattr(error, member.name, None)
             if member.name != "message" and value is not None:
-                body[member.wire] = self._unhook(member.shape)(value)
+                convert = self._encoder.value(member.shape)
+                body[member.wire] = value if convert is None else convert(value)
         return _encode(body).read()
 
     def error_members(self, code: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,12 +117,10 @@ class Serde:
         Raises:
             SerdeError: One of them is not of its shape.
         """
-        shape = self._service.shapes.get(code)
-        members = shape.members if isinstance(shape, Structure) else ()
         try:
             return {
                 member.name: self._decoder.value(member.shape)(body[member.wire])
-                for member in members
+                for member in self._members(code)
                 if member.name != "message" and body.get(member.wire) is not None
             }
         except _MALFORMED as error:
@@ -148,65 +128,30 @@ class Serde:
 
     def _decode(self, shape: str, data: bytes | bytearray) -> Any:
         try:
-            message = json.loads(data) if data else {}
+            message = _parsed(data) if data else {}
             if not isinstance(message, dict):
                 raise TypeError(f"a JSON {type(message).__name__} where an object belongs")
             return self._decoder.function(shape)(message)
         except _MALFORMED as error:
             raise SerdeError(f"not a {shape}: {error}") from error
 
-    def _unstructurer(self, name: str) -> Unhook:
-        """The function from an instance of the structure called ``name`` to what JSON can say."""
-        made = self._unstructurers.get(name)
-        if made is None:
-            shape = self._structure(name)
-            overrides: dict[str, Any] = {
-                m.name: override(
-                    rename=m.wire,
-                    unstruct_hook=self._unhook(m.shape),
-                    omit_if_default=not m.required,
-                )
-                for m in shape.members
-            }
-            made = self._unstructurers[name] = make_dict_unstructure_fn(
-                shape.cls,
-                self._converter,
-                _cattrs_use_linecache=False,
-                **_without_metadata(shape.cls) | overrides,
-            )
-        return made
-
-    def _unhook(self, name: str) -> Unhook:
-        shape = self._service.shapes[name]
-        match shape:
-            case Timestamp():
-                return _epoch_seconds
-            case Blob():
-                return _blob_segment
-            case ListOf():
-                element = self._unhook(shape.element)
-                return lambda values: [element(value) for value in values]
-            case MapOf():
-                item = self._unhook(shape.value)
-                return lambda values: {key: item(value) for key, value in values.items()}
-            case Structure():
-                # Looked up when called: structures may contain themselves.
-                return lambda value: self._unstructurer(name)(value)  # noqa: PLW0108
-            case _:
-                return _identity
-
-    def _structure(self, name: str) -> Structure:
-        shape = self._service.shapes[name]
-        if not isinstance(shape, Structure):
-            raise TypeError(f"{name} is not a structure")
-        return shape
+    def _members(self, name: str) -> tuple[Member, ...]:
+        """The members of the structure called ``name``; none if there is no such structure."""
+        shape = self._service.shapes.get(name)
+        return shape.members if isinstance(shape, Structure) else ()
 
 
 _MALFORMED = (ValueError, TypeError, AttributeError, KeyError, OverflowError, OSError, RecursionError)
 
 
-def _without_metadata(cls: type) -> dict[str, Any]:
-    return {"metadata": override(omit=True)} if issubclass(cls, Response) else {}
+def _parsed(data: bytes | bytearray) -> Any:
+    """As ``json.loads``, which looks for other encodings and for white space around it before it begins."""
+    try:
+        text = data.decode()
+        message, end = _DECODER.raw_decode(text)
+    except ValueError:
+        return json.loads(data)
+    return message if end == len(text) else json.loads(data)
 
 
 def _encode(message: Mapping[str, Any]) -> Body:
@@ -259,17 +204,3 @@ def _parts(shape: Shape) -> tuple[str, ...]:
             return (shape.value,)
         case _:
             return ()
-
-
-def _identity(value: Any) -> Any:
-    return value
-
-
-def _epoch_seconds(value: dt.datetime) -> float:
-    seconds = value.timestamp()
-    return int(seconds) if seconds.is_integer() else round(seconds, 6)
-
-
-def _blob_segment(value: bytes | bytearray | memoryview | BlobReader) -> BlobSegment:
-    reader = blob_reader(value)
-    return BlobSegment(reader, len(reader))
