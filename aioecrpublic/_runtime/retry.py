@@ -57,6 +57,8 @@ _THROTTLING_SCALE: Final = 1.0
 _TRANSIENT_SCALE: Final = 0.05
 _RETRY_AFTER_SLACK: Final = 5.0
 _MOST_DIGITS: Final = 12
+# Not the module's own sequence: a fleet of processes that are seeded alike would come back all at once.
+_RANDOM: Final = random.SystemRandom()
 
 
 class Verdict(Enum):
@@ -91,7 +93,7 @@ def backoff(verdict: Verdict, attempt: int, retry_after: float | None = None) ->
     """
     scale = _THROTTLING_SCALE if verdict is Verdict.THROTTLED else _TRANSIENT_SCALE
     # The exponent is bounded only so that a thousandth attempt does not overflow.
-    delay = random.random() * min(scale * 2.0 ** min(attempt - 1, 64), _MAX_BACKOFF)  # noqa: S311 - jitter
+    delay = _RANDOM.random() * min(scale * 2.0 ** min(attempt - 1, 64), _MAX_BACKOFF)
     if retry_after is None:
         return delay
     return max(delay, min(retry_after, delay + _RETRY_AFTER_SLACK))

@@ -18,15 +18,11 @@ if TYPE_CHECKING:
     from aioecrpublic._runtime.credentials import Credentials
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-
-
 _DATE, _TOKEN = "x-amz-date", "x-amz-security-token"
-# Headers that are signed differ by operation only; a hook that makes up new ones must not fill the memory.
-_MOST_TEMPLATES = 256
 
 
-class _Template(NamedTuple):
-    """The canonical headers that do not change, around those that do, and the list of all their names."""
+class CanonicalHeaders(NamedTuple):
+    """The headers that do not change, around those that signing adds, and the list of all their names."""
 
     before: str
     between: str
@@ -34,24 +30,27 @@ class _Template(NamedTuple):
     names: str
     names_with_token: str
 
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> CanonicalHeaders:
+        """Put ``headers`` into their canonical form; ``Host`` is among them, and each is there once."""
+        fixed = sorted((name.lower(), _trimmed(value)) for name, value in headers.items())
+        names = [name for name, _ in fixed]
+        return cls(
+            "".join(f"{name}:{value}\n" for name, value in fixed if name < _DATE),
+            "".join(f"{name}:{value}\n" for name, value in fixed if _DATE < name < _TOKEN),
+            "".join(f"{name}:{value}\n" for name, value in fixed if name > _TOKEN),
+            ";".join(sorted([*names, _DATE])),
+            ";".join(sorted([*names, _DATE, _TOKEN])),
+        )
 
-class _KeyedHash:
-    """HMAC-SHA-256 (RFC 2104) with a key of at most 64 bytes that is hashed once and used often.
 
-    ``hmac`` looks the algorithm up in OpenSSL each time, which takes longer than the hashing.
-    """
+class _Key(NamedTuple):
+    """The signing key of one day and secret, as an HMAC that is copied for each message."""
 
-    def __init__(self, key: bytes) -> None:
-        padded = key.ljust(64, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
-
-    def hexdigest(self, message: bytes) -> str:
-        """The HMAC of ``message`` in hexadecimal."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(message)
-        outer.update(inner.digest())
-        return outer.hexdigest()
+    secret: str
+    day: str
+    scope: str
+    keyed: hmac.HMAC
 
 
 class Signer:
@@ -63,14 +62,12 @@ class Signer:
     """
 
     def __init__(self, region: str, service: str) -> None:
-        self.region = region
-        self.service = service
-        self._key: tuple[str, str, _KeyedHash] = ("", "", _KeyedHash(b""))
-        self._templates: dict[tuple[tuple[str, str], ...], _Template] = {}
+        self._scope = (region, service, "aws4_request")
+        self._key = self._new_key("", "")
 
     def sign(
         self,
-        headers: Mapping[str, str],
+        headers: CanonicalHeaders,
         *,
         path: str,
         payload_hash: str,
@@ -82,59 +79,36 @@ class Signer:
         They are ``X-Amz-Date``, ``Authorization`` and, with temporary credentials, ``X-Amz-Security-Token``.
 
         Args:
-            headers: The headers to sign, ``Host`` among them, each once.
+            headers: The headers to sign.
             path: The canonical path: normalised and percent-encoded.
             payload_hash: The SHA-256 of the body in hexadecimal.
             credentials: What to sign with.
             stamp: The time by the service's clock, in UTC, such as ``20150830T123600Z``.
         """
-        template = self._template(headers)
         token = credentials.session_token
-        names = template.names_with_token if token else template.names
+        names = headers.names_with_token if token else headers.names
         token_line = f"{_TOKEN}:{_trimmed(token)}\n" if token else ""
-        lines = f"{template.before}{_DATE}:{stamp}\n{template.between}{token_line}{template.after}"
+        lines = f"{headers.before}{_DATE}:{stamp}\n{headers.between}{token_line}{headers.after}"
         canonical = f"POST\n{path}\n\n{lines}\n{names}\n{payload_hash}"
-        scope = f"{stamp[:8]}/{self.region}/{self.service}/aws4_request"
+        key = self._key
+        if key.secret != credentials.secret_access_key or key.day != stamp[:8]:
+            key = self._key = self._new_key(credentials.secret_access_key, stamp[:8])
         digest = hashlib.sha256(canonical.encode()).hexdigest()
-        to_sign = f"{_ALGORITHM}\n{stamp}\n{scope}\n{digest}"
-        signature = self._keyed(credentials.secret_access_key, stamp[:8]).hexdigest(to_sign.encode())
+        keyed = key.keyed.copy()
+        keyed.update(f"{_ALGORITHM}\n{stamp}\n{key.scope}\n{digest}".encode())
         authorization = (
-            f"{_ALGORITHM} Credential={credentials.access_key_id}/{scope}, "
-            f"SignedHeaders={names}, Signature={signature}"
+            f"{_ALGORITHM} Credential={credentials.access_key_id}/{key.scope}, "
+            f"SignedHeaders={names}, Signature={keyed.hexdigest()}"
         )
         if token:
             return {"X-Amz-Date": stamp, "X-Amz-Security-Token": token, "Authorization": authorization}
         return {"X-Amz-Date": stamp, "Authorization": authorization}
 
-    def _template(self, headers: Mapping[str, str]) -> _Template:
-        fixed = tuple(headers.items())
-        template = self._templates.get(fixed)
-        if template is None:
-            if len(self._templates) >= _MOST_TEMPLATES:
-                self._templates.clear()
-            template = self._templates[fixed] = _make_template(fixed)
-        return template
-
-    def _keyed(self, secret: str, day: str) -> _KeyedHash:
-        """The hash with the key for a day, kept until the day or the secret changes."""
-        if self._key[:2] != (secret, day):
-            key = f"AWS4{secret}".encode()
-            for part in (day, self.region, self.service, "aws4_request"):
-                key = hmac.digest(key, part.encode(), "sha256")
-            self._key = (secret, day, _KeyedHash(key))
-        return self._key[2]
-
-
-def _make_template(headers: tuple[tuple[str, str], ...]) -> _Template:
-    fixed = sorted((name.lower(), _trimmed(value)) for name, value in headers)
-    names = [name for name, _ in fixed]
-    return _Template(
-        "".join(f"{name}:{value}\n" for name, value in fixed if name < _DATE),
-        "".join(f"{name}:{value}\n" for name, value in fixed if _DATE < name < _TOKEN),
-        "".join(f"{name}:{value}\n" for name, value in fixed if name > _TOKEN),
-        ";".join(sorted([*names, _DATE])),
-        ";".join(sorted([*names, _DATE, _TOKEN])),
-    )
+    def _new_key(self, secret: str, day: str) -> _Key:
+        key = f"AWS4{secret}".encode()
+        for part in (day, *self._scope):
+            key = hmac.digest(key, part.encode(), "sha256")
+        return _Key(secret, day, "/".join((day, *self._scope)), hmac.new(key, digestmod="sha256"))
 
 
 def _trimmed(value: str) -> str:

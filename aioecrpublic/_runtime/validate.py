@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aioecrpublic._runtime.errors import ValidationError
@@ -56,112 +56,115 @@ def problems(
     hints: Mapping[str, Hint] = {},
 ) -> tuple[str, ...]:
     """Everything in ``request`` that the model forbids, a line each."""
-    return tuple(_Checker(service.shapes, hints).check(operation.request_shape, request, ""))
+    checker = _Checker(service.shapes, hints)
+    checker.check(operation.request_shape, request, "")
+    return tuple(checker.found)
 
 
 class _Checker:
+    """Goes through a value and notes in ``found`` what is wrong with it."""
+
     def __init__(self, shapes: Mapping[str, Shape], hints: Mapping[str, Hint]) -> None:
+        self.found: list[str] = []
         self._shapes = shapes
         self._hints = hints
 
-    def check(self, name: str, value: Any, path: str) -> Iterator[str]:
+    def check(self, name: str, value: Any, path: str) -> None:
         shape = self._shapes[name]
         match shape:
-            case String():
-                yield from self._string(name, shape, value, path)
             case Structure():
-                yield from self._structure(shape, value, path)
+                self._structure(shape, value, path)
+            case String():
+                self._string(name, shape, value, path)
             case ListOf():
-                yield from self._list(shape, value, path)
+                self._list(shape, value, path)
             case MapOf():
-                yield from self._map(shape, value, path)
+                self._map(shape, value, path)
             case Number():
-                yield from _number(shape, value, path)
+                self._number(shape, value, path)
             case Blob():
-                yield from _blob(shape, value, path)
+                self._blob(shape, value, path)
             case Boolean():
                 if not isinstance(value, bool):
-                    yield _wrong_type(path, value, "a bool")
+                    self._wrong_type(path, value, "a bool")
             case Timestamp():
-                yield from _timestamp(value, path)
+                self._timestamp(value, path)
 
-    def _structure(self, shape: Structure, value: Any, path: str) -> Iterator[str]:
+    def _structure(self, shape: Structure, value: Any, path: str) -> None:
         if not isinstance(value, shape.cls):
-            yield _wrong_type(path, value, shape.cls.__name__)
+            self._wrong_type(path, value, shape.cls.__name__)
             return
         for member in shape.members:
             inner = getattr(value, member.name)
-            where = f"{path}.{member.name}" if path else member.name
             if inner is not None:
-                yield from self.check(member.shape, inner, where)
+                self.check(member.shape, inner, f"{path}.{member.name}" if path else member.name)
             elif member.required:
-                yield f"{where} is required"
+                self.found.append(
+                    f"{path}.{member.name} is required" if path else f"{member.name} is required"
+                )
 
-    def _list(self, shape: ListOf, value: Any, path: str) -> Iterator[str]:
+    def _list(self, shape: ListOf, value: Any, path: str) -> None:
         if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray | memoryview):
-            yield _wrong_type(path, value, "a list")
+            self._wrong_type(path, value, "a list")
             return
-        yield from _bounds(path, len(value), shape.min, shape.max, "has {} items")
+        self._bounds(path, len(value), shape, "has {} items")
         for index, element in enumerate(value):
-            yield from self.check(shape.element, element, f"{path}[{index}]")
+            self.check(shape.element, element, f"{path}[{index}]")
 
-    def _map(self, shape: MapOf, value: Any, path: str) -> Iterator[str]:
+    def _map(self, shape: MapOf, value: Any, path: str) -> None:
         if not isinstance(value, Mapping):
-            yield _wrong_type(path, value, "a mapping")
+            self._wrong_type(path, value, "a mapping")
             return
-        yield from _bounds(path, len(value), shape.min, shape.max, "has {} entries")
+        self._bounds(path, len(value), shape, "has {} entries")
         for key, item in value.items():
-            yield from self.check(shape.key, key, f"{path} key {key!r}")
-            yield from self.check(shape.value, item, f"{path}[{key!r}]")
+            self.check(shape.key, key, f"{path} key {key!r}")
+            self.check(shape.value, item, f"{path}[{key!r}]")
 
-    def _string(self, name: str, shape: String, value: Any, path: str) -> Iterator[str]:
+    def _string(self, name: str, shape: String, value: Any, path: str) -> None:
         if not isinstance(value, str):
-            yield _wrong_type(path, value, "a str")
+            self._wrong_type(path, value, "a str")
             return
-        bad = [*_bounds(path, len(value), shape.min, shape.max, "is {} characters long")]
-        if not bad and shape.pattern and not _compiled(shape.pattern).fullmatch(value):
-            bad = [f"{path} {_shown(value)} does not match {shape.pattern}"]
-        hint = self._hints[name](value) if bad and name in self._hints else None
-        yield from [f"{path} {hint}"] if hint else bad
+        before = len(self.found)
+        within = self._bounds(path, len(value), shape, "is {} characters long")
+        if within and shape.pattern and not _compiled(shape.pattern).fullmatch(value):
+            self.found.append(f"{path} {_shown(value)} does not match {shape.pattern}")
+        if len(self.found) > before and name in self._hints and (hint := self._hints[name](value)):
+            self.found[before:] = [f"{path} {hint}"]
 
+    def _number(self, shape: Number, value: Any, path: str) -> None:
+        kinds = (int,) if shape.integer else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            self._wrong_type(path, value, "an int" if shape.integer else "a float")
+        else:
+            self._bounds(path, value, shape, "is {}")
 
-def _number(shape: Number, value: Any, path: str) -> Iterator[str]:
-    kinds = (int,) if shape.integer else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds):
-        yield _wrong_type(path, value, "an int" if shape.integer else "a float")
-    elif shape.min is not None and value < shape.min:
-        yield f"{path} is {value}, at least {shape.min}"
-    elif shape.max is not None and value > shape.max:
-        yield f"{path} is {value}, at most {shape.max}"
+    def _blob(self, shape: Blob, value: Any, path: str) -> None:
+        if isinstance(value, bytes | bytearray | memoryview | BlobReader):
+            size = value.nbytes if isinstance(value, memoryview) else len(value)
+            self._bounds(path, size, shape, "is {} bytes long")
+        else:
+            self._wrong_type(path, value, "bytes")
 
+    def _timestamp(self, value: Any, path: str) -> None:
+        if not isinstance(value, dt.datetime):
+            self._wrong_type(path, value, "a datetime")
+        elif value.tzinfo is None:
+            self.found.append(f"{path} has no time zone")
 
-def _blob(shape: Blob, value: Any, path: str) -> Iterator[str]:
-    if isinstance(value, memoryview):
-        size = value.nbytes
-    elif isinstance(value, bytes | bytearray | BlobReader):
-        size = len(value)
-    else:
-        yield _wrong_type(path, value, "bytes")
-        return
-    yield from _bounds(path, size, shape.min, shape.max, "is {} bytes long")
+    def _bounds(
+        self, path: str, size: float, shape: String | Number | Blob | ListOf | MapOf, words: str
+    ) -> bool:
+        """Whether ``size`` is within the shape's bounds."""
+        if shape.min is not None and size < shape.min:
+            self.found.append(f"{path} {words.format(size)}, at least {shape.min}")
+        elif shape.max is not None and size > shape.max:
+            self.found.append(f"{path} {words.format(size)}, at most {shape.max}")
+        else:
+            return True
+        return False
 
-
-def _timestamp(value: Any, path: str) -> Iterator[str]:
-    if not isinstance(value, dt.datetime):
-        yield _wrong_type(path, value, "a datetime")
-    elif value.tzinfo is None:
-        yield f"{path} has no time zone"
-
-
-def _bounds(path: str, size: int, least: int | None, most: int | None, words: str) -> Iterator[str]:
-    if least is not None and size < least:
-        yield f"{path} {words.format(size)}, at least {least}"
-    elif most is not None and size > most:
-        yield f"{path} {words.format(size)}, at most {most}"
-
-
-def _wrong_type(path: str, value: object, wanted: str) -> str:
-    return f"{path or 'the request'} is {type(value).__name__}, not {wanted}"
+    def _wrong_type(self, path: str, value: object, wanted: str) -> None:
+        self.found.append(f"{path or 'the request'} is {type(value).__name__}, not {wanted}")
 
 
 def _shown(value: str) -> str:

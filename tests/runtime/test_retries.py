@@ -36,7 +36,7 @@ def test_backoff_is_the_specified_one(
     attempt: int, jitter: float, verdict: Verdict, asked: float | None
 ) -> None:
     """b * min(scale * 2**i, 20 s), i from 0; what the service asks for counts up to 5 s beyond it."""
-    with mock.patch("aioecrpublic._runtime.retry.random.random", return_value=jitter):
+    with mock.patch("aioecrpublic._runtime.retry._RANDOM.random", return_value=jitter):
         delay = backoff(verdict, attempt, asked)
     scale = 1.0 if verdict is Verdict.THROTTLED else 0.05
     own = jitter * min(scale * 2 ** (attempt - 1), 20.0)

@@ -31,7 +31,7 @@ async def aiohttp_caller(url: str, stack: AsyncExitStack) -> Caller:
     import aiohttp
 
     from aioecrpublic import Credentials
-    from aioecrpublic._runtime.signing import Signer, amz_date
+    from aioecrpublic._runtime.signing import CanonicalHeaders, Signer, amz_date
     from aioecrpublic._runtime.useragent import user_agent
 
     session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -44,7 +44,7 @@ async def aiohttp_caller(url: str, stack: AsyncExitStack) -> Caller:
             "X-Amz-Target": f"SpencerFrontendService.{operation}",
         }
         added = Signer("us-east-1", "ecr-public").sign(
-            headers,
+            CanonicalHeaders.of(headers),
             path="/",
             payload_hash=hashlib.sha256(body).hexdigest(),
             credentials=Credentials(KEY, SECRET),
