@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-import os
 import time
+import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
@@ -32,7 +33,7 @@ from aioecrpublic._runtime.threads import in_thread
 from aioecrpublic._runtime.validate import check
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from concurrent.futures import Executor
 
     from aioecrpublic._runtime.body import Body
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("aioecrpublic.call")
 _OK = range(200, 300)
+_NODE_DIGITS = 12
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html: five are allowed.
 _SKEW_ALLOWED = 4 * 60.0
 # They may change on the way, or name the attempt; botocore signs none of them either.
@@ -72,11 +74,18 @@ class Shared:
     adaptive: AdaptiveRate = attrs.field(factory=AdaptiveRate)
     # How many seconds the service's clock is ahead of ours.
     clock_offset: float = 0.0
+    # The system's randomness once, then numbers: a seeded or forked process makes no calls of the same id.
+    _invocation_prefix: str = attrs.field(factory=lambda: str(uuid.uuid4())[:-_NODE_DIGITS], init=False)
+    _invocations: Iterator[int] = attrs.field(factory=itertools.count, init=False)
     _fixed: dict[str, _FixedHeaders] = attrs.field(factory=dict, init=False)
 
     def now(self) -> float:
         """The time by the service's clock, as a Unix time."""
         return time.time() + self.clock_offset
+
+    def new_invocation(self) -> str:
+        """The id of one more call, a UUID, which tells calls apart in the service's logs."""
+        return f"{self._invocation_prefix}{next(self._invocations):0{_NODE_DIGITS}x}"
 
     def fixed_headers(self, operation: Operation[Any, Any]) -> _FixedHeaders:
         """The headers that are the same in every call of ``operation``."""
@@ -127,6 +136,11 @@ class Call:
         request: With what.
     """
 
+    __slots__ = (
+        "_attempt", "_body", "_delay", "_invocation", "_operation", "_options", "_request", "_resigned",
+        "_shared", "_tokens",
+    )  # fmt: skip
+
     def __init__(
         self, shared: Shared, options: CallOptions, operation: Operation[Any, ResponseT], request: object
     ) -> None:
@@ -139,7 +153,7 @@ class Call:
         self._delay = 0.0
         self._tokens = 0
         self._resigned = False
-        self._invocation = _random_uuid()
+        self._invocation = shared.new_invocation()
 
     async def prepare(self) -> None:
         """Validate, serialise and hash the request; making the call does it if it was not done before.
@@ -345,14 +359,3 @@ class Call:
         if self._body is None:
             raise AssertionError("a call is prepared before it is sent")
         return self._body
-
-
-def _random_uuid() -> str:
-    """A UUID of version 4, made here because ``uuid`` takes four times as long over it.
-
-    The operating system's randomness is nobody's seeded sequence, unlike ``random``'s, and differs in forked
-    processes. The variant's digit may be 8, 9, a or b (RFC 9562, section 4.1); it is always the same here,
-    which leaves 120 random bits.
-    """
-    digits = os.urandom(16).hex()
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
