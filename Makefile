@@ -10,7 +10,7 @@ PEERS := $(VENV)/peers.stamp
 EDGE := $(VENV)/edge.stamp
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo test tests lowest newest edge lint format docs picture bench soak generate clean
+.PHONY: help demo test tests lowest newest edge coverage lint format docs picture bench soak generate clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -49,6 +49,12 @@ picture: $(DEV)  ## Draw the README's picture of a push again
 
 bench: $(PEERS)  ## Time it beside boto3, aiobotocore and others, in one interleaved run
 	$(BIN)/python -m tests.benchmarks
+
+coverage: $(DEV)  ## The tests with the branches of hand-written code that they reach; less than 95 % fails
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 soak: $(DEV)  ## Thousands of faults instead of hundreds
 	AIOECRPUBLIC_SOAK=1 $(BIN)/python -m pytest --timeout=7200
