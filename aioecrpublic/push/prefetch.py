@@ -27,7 +27,7 @@ class PreparedPart:
         self, preparing: Coroutine[Any, Any, Call], budget: MemoryBudget, memory: int, first: int, length: int
     ) -> None:
         self.first = first
-        self.last = first + length - 1
+        self.last: int = first + length - 1
         self._budget = budget
         self._memory = memory
         self._given_up = False
