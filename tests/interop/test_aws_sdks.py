@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,8 @@ from aiobotocore.session import get_session
 
 from aioecrpublic import Credentials, ECRPublicClient
 from aioecrpublic.local import LocalECRPublic
+from tests.local.scenario import digest_of, manifest_of
+from tests.local.sdks import arguments
 from tests.support import oracle
 from tests.support.oci import random_bytes
 
@@ -22,41 +23,7 @@ if TYPE_CHECKING:
 
 LAYER = random_bytes(12 * 1024 * 1024 + 3)
 CONFIG = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}})
-NO_RETRIES = oracle.config.Config(retries={"total_max_attempts": 1, "mode": "standard"})
-
-
-def digest_of(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def manifest() -> str:
-    kind = "application/vnd.oci.image"
-    return json.dumps(
-        {
-            "schemaVersion": 2,
-            "mediaType": f"{kind}.manifest.v1+json",
-            "config": {
-                "mediaType": f"{kind}.config.v1+json",
-                "digest": digest_of(CONFIG.encode()),
-                "size": len(CONFIG),
-            },
-            "layers": [
-                {"mediaType": f"{kind}.layer.v1.tar+gzip", "digest": digest_of(LAYER), "size": len(LAYER)}
-            ],
-        }
-    )
-
-
-def arguments(server: LocalECRPublic, credentials: Credentials | None = None) -> dict[str, Any]:
-    keys = credentials or server.credentials
-    return {
-        "service_name": "ecr-public",
-        "region_name": "us-east-1",
-        "endpoint_url": server.endpoint_url,
-        "aws_access_key_id": keys.access_key_id,
-        "aws_secret_access_key": keys.secret_access_key,
-        "aws_session_token": keys.session_token,
-    }
+MANIFEST = manifest_of(CONFIG.encode(), LAYER)
 
 
 @pytest.fixture
@@ -68,13 +35,13 @@ async def server() -> AsyncIterator[LocalECRPublic]:
 async def read_back(server: LocalECRPublic) -> None:
     async with ECRPublicClient(endpoint_url=server.endpoint_url, credentials=server.credentials) as client:
         (image,) = await client.paginate_describe_images(repository_name="team/app").collect()
-        assert image.image_digest == digest_of(manifest().encode())
+        assert image.image_digest == digest_of(MANIFEST.encode())
         assert image.image_tags == ["1.0"]
         assert image.image_size_in_bytes == len(LAYER) + len(CONFIG)
         assert image.image_pushed_at is not None
         assert abs(dt.datetime.now(dt.UTC) - image.image_pushed_at) < dt.timedelta(minutes=2)
     assert await server.read_blob(digest_of(LAYER)) == LAYER
-    assert await server.read_manifest("team/app", digest_of(manifest().encode())) == manifest().encode()
+    assert await server.read_manifest("team/app", digest_of(MANIFEST.encode())) == MANIFEST.encode()
 
 
 def push_with_boto3(client: Any) -> None:
@@ -94,11 +61,11 @@ def push_with_boto3(client: Any) -> None:
         client.complete_layer_upload(
             repositoryName="team/app", uploadId=begun["uploadId"], layerDigests=[digest_of(data)]
         )
-    client.put_image(repositoryName="team/app", imageManifest=manifest(), imageTag="1.0")
+    client.put_image(repositoryName="team/app", imageManifest=MANIFEST, imageTag="1.0")
 
 
 async def test_boto3_pushes_and_we_read_it_back(server: LocalECRPublic) -> None:
-    client = boto3.Session().client(**arguments(server))
+    client = boto3.Session().client(**arguments(server, config=None))
     await asyncio.to_thread(push_with_boto3, client)
     await read_back(server)
 
@@ -106,7 +73,7 @@ async def test_boto3_pushes_and_we_read_it_back(server: LocalECRPublic) -> None:
 # aiohttp advises aiobotocore against the way it sends large bodies.
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 async def test_aiobotocore_pushes_and_we_read_it_back(server: LocalECRPublic) -> None:
-    async with get_session().create_client(**arguments(server)) as client:
+    async with get_session().create_client(**arguments(server, config=None)) as client:
         await client.create_repository(repositoryName="team/app")
         for data in (CONFIG.encode(), LAYER):
             begun = await client.initiate_layer_upload(repositoryName="team/app")
@@ -122,7 +89,7 @@ async def test_aiobotocore_pushes_and_we_read_it_back(server: LocalECRPublic) ->
             await client.complete_layer_upload(
                 repositoryName="team/app", uploadId=begun["uploadId"], layerDigests=[digest_of(data)]
             )
-        await client.put_image(repositoryName="team/app", imageManifest=manifest(), imageTag="1.0")
+        await client.put_image(repositoryName="team/app", imageManifest=MANIFEST, imageTag="1.0")
     await read_back(server)
 
 
@@ -134,18 +101,18 @@ def refused_with(client: Any) -> str:
 
 async def test_a_wrong_secret_is_refused(server: LocalECRPublic) -> None:
     wrong = Credentials(server.credentials.access_key_id, "not the secret")
-    client = boto3.Session().client(**arguments(server, wrong), config=NO_RETRIES)
+    client = boto3.Session().client(**arguments(server, wrong))
     assert await asyncio.to_thread(refused_with, client) == "InvalidSignatureException"
 
 
 async def test_an_unknown_key_is_refused(server: LocalECRPublic) -> None:
     stranger = Credentials("AKIASTRANGER00000000", "secret")
-    client = boto3.Session().client(**arguments(server, stranger), config=NO_RETRIES)
+    client = boto3.Session().client(**arguments(server, stranger))
     assert await asyncio.to_thread(refused_with, client) == "UnrecognizedClientException"
 
 
 async def test_a_tampered_body_is_refused(server: LocalECRPublic) -> None:
-    client = boto3.Session().client(**arguments(server), config=NO_RETRIES)
+    client = boto3.Session().client(**arguments(server))
 
     def tamper(request: Any, **_: object) -> None:
         request.body = request.body.replace(b"team/app", b"team/bad")
@@ -161,5 +128,5 @@ async def test_a_clock_that_is_off_is_refused(minutes: int) -> None:
         return dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minutes)
 
     async with LocalECRPublic(clock=clock) as server:
-        client = boto3.Session().client(**arguments(server), config=NO_RETRIES)
+        client = boto3.Session().client(**arguments(server))
         assert await asyncio.to_thread(refused_with, client) == "InvalidSignatureException"

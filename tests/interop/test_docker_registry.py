@@ -9,14 +9,14 @@ import pytest
 
 from aioecrpublic.local import BackgroundECRPublic, LocalECRPublic
 from tests.local.rules.helpers import boto
-from tests.local.v2.helpers import MANIFEST, Registry, image
+from tests.local.v2.helpers import MANIFEST, Registry, image, logged_in
 from tests.support.docker_registry import docker_registry
 from tests.support.oci import digest_of, random_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.local.v2.helpers import Reply
+    from tests.support.exchange import Reply
 
 pytestmark = pytest.mark.interop
 LAYER = random_bytes(50_000)
@@ -44,8 +44,7 @@ def ours() -> Iterator[Registry]:
         client = boto(background.registry)
         client.create_repository(repositoryName="team/app")
         client.create_repository(repositoryName="other")
-        token = client.get_authorization_token()["authorizationData"]["authorizationToken"]
-        yield Registry(background.registry.registry_url, "local/team/app", f"Bearer {token}")
+        yield logged_in(background.registry, client)
 
 
 def seen(reply: Reply, method: str, names: tuple[str, ...]) -> dict[str, Any]:

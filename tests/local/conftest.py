@@ -4,23 +4,32 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aioecrpublic.local import BackgroundECRPublic, LocalECRPublic
-from tests.local.sdks import Boto3
+from tests.local.rules.helpers import OTHER, OTHER_ACCOUNT, Boto, Clock, boto, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
-@pytest.fixture
-def server() -> Iterator[LocalECRPublic]:
-    """A registry in a thread of its own: SDKs that block may talk to it."""
-    with BackgroundECRPublic(LocalECRPublic()) as background:
-        yield background.registry
+    from aioecrpublic.local import LocalECRPublic
 
 
 @pytest.fixture
-def call(server: LocalECRPublic) -> Iterator[Boto3]:
-    """The registry by boto3."""
-    client = Boto3(server)
-    yield client
-    client.close()
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def server(clock: Clock) -> Iterator[LocalECRPublic]:
+    """A registry in a thread of its own, where SDKs that block may talk to it, known to two accounts."""
+    with running(accounts={OTHER_ACCOUNT: OTHER}, clock=clock) as registry:
+        yield registry
+
+
+@pytest.fixture
+def client(server: LocalECRPublic) -> Boto:
+    return boto(server)
+
+
+@pytest.fixture
+def repository(client: Boto) -> str:
+    client.create_repository(repositoryName="team/app")
+    return "team/app"

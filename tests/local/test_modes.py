@@ -19,9 +19,10 @@ from aioecrpublic.errors import ServerException
 from aioecrpublic.local import BackgroundECRPublic, Fault, FaultKind, LocalECRPublic
 from aioecrpublic.local.faults import FaultSchedule
 from aioecrpublic.local.quotas import Quotas
-from tests.local.rules.helpers import exchange, signed
+from tests.local.rules.helpers import signed
 from tests.local.scenario import refusal
 from tests.local.sdks import Boto3
+from tests.support.exchange import exchange
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -125,7 +126,7 @@ def test_a_reply_is_lost(kind: str, seen: type[Exception], *, done: bool) -> Non
         # Not by boto3: it takes half a reply for an empty one.
         headers = signed(server, "CreateRepository", body)
         with pytest.raises(seen):
-            exchange(server, "POST", "/", headers, body)
+            exchange(server.endpoint_url, "POST", "/", headers, body)
         assert names(call) == (["team/app"] if done else [])
 
 

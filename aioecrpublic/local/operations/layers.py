@@ -91,14 +91,7 @@ def upload_layer_part(
         with state.database.transaction() as cursor:
             find_repository(cursor, name)
             upload = _upload(context, cursor, name, request.upload_id)
-        if request.part_last_byte - request.part_first_byte + 1 != len(data) or not data:
-            raise InvalidParameterException(
-                "Invalid parameter at 'layerPartBlob' failed to satisfy constraint: "
-                f"'{len(data)} bytes are not those from partFirstByte to partLastByte'"
-            )
-        if request.part_first_byte != upload["received"]:
-            raise _misplaced(request, upload["received"])
-        _check_room(state.settings, upload, len(data))
+        _check_part(request, upload, len(data), state.settings)
         with _gone(name, request.upload_id):
             state.blobs.append(upload["id"], request.part_first_byte, data)
         with state.database.transaction() as cursor:
@@ -226,11 +219,20 @@ def _check_parts(context: Context, upload: sqlite3.Row) -> None:
         raise LayerPartTooSmallException("Layer parts must be at least 5 MiB in size.")
 
 
-def _check_room(settings: Settings, upload: sqlite3.Row, more: int) -> None:
-    """Refuse a part that would be one too many, or make the layer too large."""
+def _check_part(
+    request: types.UploadLayerPartRequest, upload: sqlite3.Row, size: int, settings: Settings
+) -> None:
+    """Refuse a part that is not the next, or one too many, or more than a layer may have."""
+    if request.part_last_byte - request.part_first_byte + 1 != size or not size:
+        raise InvalidParameterException(
+            "Invalid parameter at 'layerPartBlob' failed to satisfy constraint: "
+            f"'{size} bytes are not those from partFirstByte to partLastByte'"
+        )
+    if request.part_first_byte != upload["received"]:
+        raise _misplaced(request, upload["received"])
     if upload["parts"] >= settings.most_parts:
         raise LimitExceededException(f"A layer has at most {settings.most_parts} parts.")
-    if upload["received"] + more > settings.largest_layer:
+    if upload["received"] + size > settings.largest_layer:
         raise LimitExceededException(f"A layer has at most {settings.largest_layer} bytes.")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from aiohttp import web
 
+from aioecrpublic.local.threads import run_to_its_end
 from aioecrpublic.local.v2.errors import API_VERSION, V2Error, unknown_blob, unknown_name
 
 if TYPE_CHECKING:
@@ -81,13 +82,7 @@ class Blobs:
                 raise ConnectionAbortedError("nobody reads the reply") from None
 
     async def _run(self, work: Callable[..., _T], *arguments: object) -> _T:
-        # To its end even if the request is cancelled: a file is not closed under a thread that reads it.
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait([future])
-            raise
+        return await run_to_its_end(self._threads, work, *arguments)
 
     def _open(self, where: Route) -> tuple[BinaryIO, int]:
         with self._state.database.transaction() as cursor:

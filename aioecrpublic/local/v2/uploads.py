@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import uuid
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -12,6 +11,7 @@ from aiohttp import web
 from aioecrpublic.local.holds import Holds
 from aioecrpublic.local.listening import BodyTooLargeError, body_of
 from aioecrpublic.local.operations.layers import add_layer, add_upload, keep_layer
+from aioecrpublic.local.threads import run_to_its_end
 from aioecrpublic.local.v2.errors import API_VERSION, V2Error, unknown_name, unknown_upload, wrong_digest
 from aioecrpublic.local.v2.routes import repository_of
 
@@ -163,13 +163,7 @@ class Uploads:
         return written
 
     async def _run(self, work: Callable[..., _T], *arguments: object) -> _T:
-        # To its end even if the request is cancelled: a file is not closed under a thread that writes to it.
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait([future])
-            raise
+        return await run_to_its_end(self._threads, work, *arguments)
 
     def _check(self, request: web.BaseRequest, where: Route, account: str, operation: str) -> None:
         with self._state.database.transaction() as cursor:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import http.client
 import json
 import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
-import attrs
 import boto3
 import pytest
 from botocore.auth import SigV4Auth
@@ -146,43 +144,6 @@ def push_small_image(client: Boto, repository: str, tag: str | None = None, seed
     tagged = {} if tag is None else {"imageTag": tag}
     client.put_image(repositoryName=repository, imageManifest=manifest, **tagged)
     return digest_of(manifest.encode())
-
-
-@attrs.frozen
-class Reply:
-    """A reply as it came."""
-
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-    @property
-    def code(self) -> str:
-        code: str = json.loads(self.body)["__type"]
-        return code
-
-    @property
-    def message(self) -> str:
-        message: str = json.loads(self.body)["message"]
-        return message
-
-
-def exchange(
-    server: LocalECRPublic,
-    method: str,
-    path: str,
-    headers: Mapping[str, str] | None = None,
-    body: bytes = b"",
-) -> Reply:
-    """One request, sent exactly so."""
-    address = urlsplit(server.endpoint_url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
-    try:
-        connection.request(method, path, body or None, dict(headers or {}))
-        response = connection.getresponse()
-        return Reply(response.status, response.headers, response.read())
-    finally:
-        connection.close()
 
 
 def signed(

@@ -16,7 +16,6 @@ from tests.local.rules.helpers import (
     MIB,
     Boto,
     boto,
-    exchange,
     head,
     push_layer,
     raw,
@@ -25,7 +24,8 @@ from tests.local.rules.helpers import (
     signed,
 )
 from tests.local.rules.test_layers import send
-from tests.local.v2.helpers import Registry
+from tests.local.v2.helpers import Registry, logged_in
+from tests.support.exchange import exchange
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -107,13 +107,12 @@ def sending(settings: Settings) -> Generator[tuple[Boto, Registry, str, socket.s
     """A v2 upload that has a byte of many: boto3, the v2 side, its location, the connection."""
     with running(settings=settings) as server, closing(boto(server)) as client:
         client.create_repository(repositoryName="team/app")
-        token = client.get_authorization_token()["authorizationData"]["authorizationToken"]
-        registry = Registry(server.registry_url, "local/team/app", f"Bearer {token}")
+        registry = logged_in(server, client)
         location = registry.call("POST", "blobs/uploads/").headers["Location"]
         lines = [
             f"PATCH {location} HTTP/1.1",
             "Host: x",
-            f"Authorization: Bearer {token}",
+            f"Authorization: {registry.authorization}",
             "Content-Length: 100",
         ]
         with connected(server) as connection:
@@ -170,5 +169,6 @@ def test_who_vanishes_is_not_complained_about(
         connection.sendall(head(signed(server, "UploadLayerPart"), **{"Content-Length": "1000000"}) + b"{")
         time.sleep(0.1)
     wait_until_closed(files)
-    assert exchange(server, "POST", "/", signed(server, "DescribeRegistries"), b"{}").status == 200
+    headers = signed(server, "DescribeRegistries")
+    assert exchange(server.endpoint_url, "POST", "/", headers, b"{}").status == 200
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -17,14 +17,14 @@ from tests.local.rules.helpers import (
     OTHER_ACCOUNT,
     boto,
     descriptor,
-    exchange,
     index_of,
     manifest_of,
     running,
     signed,
 )
 from tests.local.rules.test_hostile import members, prepared
-from tests.local.v2.helpers import MANIFEST, Registry
+from tests.local.v2.helpers import MANIFEST, Registry, logged_in
+from tests.support.exchange import exchange
 from tests.support.soak import SOAK
 
 if TYPE_CHECKING:
@@ -72,9 +72,8 @@ class Target:
     def call(self, operation: str, message: Any, who: Credentials = DEFAULT_CREDENTIALS) -> None:
         """Send what may be anything; it must be answered as a call is."""
         body = json.dumps(message).encode()
-        reply = exchange(
-            self.server, "POST", "/", signed(self.server, operation, body, credentials=who), body
-        )
+        headers = signed(self.server, operation, body, credentials=who)
+        reply = exchange(self.server.endpoint_url, "POST", "/", headers, body)
         assert reply.status in {200, 400}, (operation, body, reply)
         assert reply.status == 200 or reply.code != "ServerException"
 
@@ -83,8 +82,7 @@ class Target:
 def target() -> Iterator[Target]:
     with running(accounts={OTHER_ACCOUNT: OTHER}) as server:
         valid = prepared(server)
-        token = boto(server).get_authorization_token()["authorizationData"]["authorizationToken"]
-        yield Target(server, valid, Registry(server.registry_url, "local/team/app", f"Bearer {token}"))
+        yield Target(server, valid, logged_in(server, boto(server)))
 
 
 @MANY

@@ -18,13 +18,13 @@ from aioecrpublic._runtime.shapes import Structure
 from tests.local.rules.helpers import (
     boto,
     digest_of,
-    exchange,
     manifest_of,
     push_small_image,
     running,
     signed,
 )
-from tests.local.v2.helpers import Registry
+from tests.local.v2.helpers import logged_in
+from tests.support.exchange import exchange
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -165,11 +165,10 @@ def test_nothing_outside_of_its_directory_is_touched(everything_else: Path) -> N
     touched = Touched(everything_else)
     with running(data_dir=everything_else) as server:
         valid = prepared(server)
-        token = boto(server).get_authorization_token()["authorizationData"]["authorizationToken"]
-        registry = Registry(server.registry_url, "local/team/app", f"Bearer {token}")
+        registry = logged_in(server, boto(server))
         with touched.watching():
             for operation, body in hostile_messages(valid):
-                reply = exchange(server, "POST", "/", signed(server, operation, body), body)
+                reply = exchange(server.endpoint_url, "POST", "/", signed(server, operation, body), body)
                 assert reply.status in {200, 400}, (operation, body, reply)
             for method, path in hostile_paths(valid["layerDigests"][0]):
                 status = registry.call(method, path, None if method == "GET" else b"x").status

@@ -24,13 +24,13 @@ from tests.local.rules.helpers import (
     Boto,
     boto,
     digest_of,
-    exchange,
     push_layer,
     push_small_image,
     refused,
     running,
     signed,
 )
+from tests.support.exchange import exchange
 from tests.support.waiting import until
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
@@ -47,7 +47,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 )
 def test_what_is_no_call(server: LocalECRPublic, headers: dict[str, str], code: str) -> None:
     given = signed(server, "DescribeRegistries") | headers
-    reply = exchange(server, "POST", "/", given, b"{}")
+    reply = exchange(server.endpoint_url, "POST", "/", given, b"{}")
     assert (reply.status, reply.code) == (400, code)
     assert reply.headers["x-amzn-RequestId"]
 
@@ -55,7 +55,7 @@ def test_what_is_no_call(server: LocalECRPublic, headers: dict[str, str], code: 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b"\xff", b"[" * 100_000, b'{"maxResults":"x"}'])
 def test_json_that_is_none(server: LocalECRPublic, body: bytes) -> None:
     headers = signed(server, "DescribeRegistries", body)
-    reply = exchange(server, "POST", "/", headers, body)
+    reply = exchange(server.endpoint_url, "POST", "/", headers, body)
     assert (reply.status, reply.code) == (400, "SerializationException")
     assert reply.headers["x-amzn-RequestId"]
 
@@ -72,14 +72,14 @@ def test_json_that_is_none(server: LocalECRPublic, body: bytes) -> None:
 )
 def test_members_that_are_wrong(server: LocalECRPublic, operation: str, message: object, member: str) -> None:
     body = json.dumps(message).encode()
-    reply = exchange(server, "POST", "/", signed(server, operation, body), body)
+    reply = exchange(server.endpoint_url, "POST", "/", signed(server, operation, body), body)
     assert (reply.status, reply.code) == (400, "InvalidParameterException")
     assert f"'{member}'" in reply.message
 
 
 def test_half_of_a_surrogate_pair(server: LocalECRPublic) -> None:
     body = b'{"displayName":"\\ud800"}'
-    reply = exchange(server, "POST", "/", signed(server, "PutRegistryCatalogData", body), body)
+    reply = exchange(server.endpoint_url, "POST", "/", signed(server, "PutRegistryCatalogData", body), body)
     assert (reply.status, reply.code) == (400, "SerializationException")
 
 
@@ -88,13 +88,13 @@ def test_a_logo_is_served(server: LocalECRPublic, client: Boto, repository: str)
     reply = client.put_repository_catalog_data(repositoryName=repository, catalogData=data)
     url = reply["catalogData"]["logoUrl"]
     path = url.removeprefix(server.endpoint_url)
-    found = exchange(server, "GET", path)
+    found = exchange(server.endpoint_url, "GET", path)
     assert (found.status, found.headers["Content-Type"], found.body) == (200, "image/png", PNG)
     # Other blobs are no logos.
     layer = push_layer(client, repository, b"secret")
-    assert exchange(server, "GET", f"/logos/{layer.removeprefix('sha256:')}").status == 404
+    assert exchange(server.endpoint_url, "GET", f"/logos/{layer.removeprefix('sha256:')}").status == 404
     client.put_repository_catalog_data(repositoryName=repository, catalogData={"description": "y"})
-    assert exchange(server, "GET", path).status == 404
+    assert exchange(server.endpoint_url, "GET", path).status == 404
 
 
 def test_other_accounts_do_what_the_policy_lets_them(

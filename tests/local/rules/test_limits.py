@@ -8,7 +8,7 @@ from aioecrpublic import ConfigurationError, Credentials
 from aioecrpublic.local import DEFAULT_CREDENTIALS, LocalECRPublic, Settings
 from tests.local.rules.helpers import boto, push_small_image, raw, refused, running
 from tests.local.rules.test_layers import begin, send
-from tests.local.v2.helpers import Registry
+from tests.local.v2.helpers import logged_in
 
 
 def test_repositories() -> None:
@@ -30,8 +30,7 @@ def test_images() -> None:
         push_small_image(client, "app", "another")
         with refused("LimitExceededException", "'app'", "maximum number of images, 1"):
             push_small_image(client, "app", "2.0", b"2")
-        token = client.get_authorization_token()["authorizationData"]["authorizationToken"]
-        registry = Registry(server.registry_url, "local/app", f"Bearer {token}")
+        registry = logged_in(server, client, "app")
         with pytest.raises(AssertionError, match="429"):
             registry.push_image("2.0", b"layer")
 
@@ -47,13 +46,13 @@ def test_parts_and_bytes_of_a_layer() -> None:
         send(client, "app", upload, 5, b"1234")
         with refused("LimitExceededException", "at most 2 parts"):
             send(client, "app", upload, 9, b"1")
-        token = client.get_authorization_token()["authorizationData"]["authorizationToken"]
-        registry = Registry(server.registry_url, "local/app", f"Bearer {token}")
+        registry = logged_in(server, client, "app")
         location = registry.call("POST", "blobs/uploads/").headers["Location"]
         assert registry.call("PATCH", location, b"12345678901").codes == ["SIZE_INVALID"]
-        head = f"PATCH {location} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 11"
+        headers = f"Host: x\r\nAuthorization: {registry.authorization}\r\nContent-Length: 11\r\n\r\n"
         # Before a byte of it has come.
-        assert b" 413 " in raw(server, f"{head}\r\n\r\n".encode()).partition(b"\r\n")[0]
+        reply = raw(server, f"PATCH {location} HTTP/1.1\r\n{headers}".encode())
+        assert b" 413 " in reply.partition(b"\r\n")[0]
         registry.push_blob(b"1234567890")
 
 

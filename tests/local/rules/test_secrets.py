@@ -11,8 +11,9 @@ import pytest
 
 from aioecrpublic import Credentials
 from aioecrpublic._generated.service import SERVICE
-from tests.local.rules.helpers import OTHER, Boto, exchange, signed
+from tests.local.rules.helpers import OTHER, Boto, signed
 from tests.local.v2.helpers import Registry
+from tests.support.exchange import exchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,14 +42,14 @@ def test_no_operation_is_done_unsigned(
         (wrong, "InvalidSignatureException"),
         (payload, "InvalidSignatureException"),
     ):
-        reply = exchange(server, "POST", "/", given, body)
+        reply = exchange(server.endpoint_url, "POST", "/", given, body)
         assert (reply.status, reply.code) == (400, code)
     (found,) = client.describe_repositories()["repositories"]
     assert found["repositoryName"] == repository
 
 
 def status_of(server: LocalECRPublic, headers: dict[str, str]) -> int:
-    return exchange(server, "POST", "/", headers, b"{}").status
+    return exchange(server.endpoint_url, "POST", "/", headers, b"{}").status
 
 
 def try_signature(server: LocalECRPublic) -> int:

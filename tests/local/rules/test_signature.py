@@ -11,14 +11,15 @@ from botocore.credentials import Credentials as BotocoreCredentials
 
 from aioecrpublic import Credentials
 from aioecrpublic.local import DEFAULT_CREDENTIALS, LocalECRPublic
-from tests.local.rules.helpers import OTHER, OTHER_ACCOUNT, Boto, Clock, boto, exchange, refused, signed
+from tests.local.rules.helpers import OTHER, OTHER_ACCOUNT, Boto, Clock, boto, refused, signed
 from tests.support import oracle
+from tests.support.exchange import exchange
 
 CALL = "DescribeRegistries"
 
 
 def test_signed(server: LocalECRPublic) -> None:
-    assert exchange(server, "POST", "/", signed(server, CALL), b"{}").status == 200
+    assert exchange(server.endpoint_url, "POST", "/", signed(server, CALL), b"{}").status == 200
 
 
 @pytest.mark.parametrize(
@@ -31,20 +32,20 @@ def test_signed(server: LocalECRPublic) -> None:
 )
 def test_whatever_else_is_signed(server: LocalECRPublic, more: dict[str, str]) -> None:
     headers = signed(server, CALL, headers=more)
-    assert exchange(server, "POST", "/", headers, b"{}").status == 200
+    assert exchange(server.endpoint_url, "POST", "/", headers, b"{}").status == 200
 
 
 def test_a_signed_header_that_was_changed(server: LocalECRPublic) -> None:
     headers = signed(server, CALL, headers={"X-Amz-Meta": "mine"})
     assert "x-amz-meta" in headers["Authorization"]
-    reply = exchange(server, "POST", "/", headers | {"X-Amz-Meta": "yours"}, b"{}")
+    reply = exchange(server.endpoint_url, "POST", "/", headers | {"X-Amz-Meta": "yours"}, b"{}")
     assert (reply.status, reply.code) == (400, "InvalidSignatureException")
 
 
 def test_unsigned(server: LocalECRPublic) -> None:
     headers = signed(server, CALL)
     del headers["Authorization"]
-    reply = exchange(server, "POST", "/", headers, b"{}")
+    reply = exchange(server.endpoint_url, "POST", "/", headers, b"{}")
     assert reply.code == "MissingAuthenticationTokenException"
     assert reply.message == "Missing Authentication Token"
 
@@ -54,36 +55,36 @@ def test_unsigned(server: LocalECRPublic) -> None:
 )
 def test_an_authorization_that_is_no_signature(server: LocalECRPublic, value: str) -> None:
     headers = signed(server, CALL) | {"Authorization": value.encode().decode("latin-1")}
-    assert exchange(server, "POST", "/", headers, b"{}").code == "IncompleteSignatureException"
+    assert exchange(server.endpoint_url, "POST", "/", headers, b"{}").code == "IncompleteSignatureException"
 
 
 def test_a_body_that_was_changed(server: LocalECRPublic) -> None:
-    reply = exchange(server, "POST", "/", signed(server, CALL), b"{ }")
+    reply = exchange(server.endpoint_url, "POST", "/", signed(server, CALL), b"{ }")
     assert reply.code == "InvalidSignatureException"
     assert "does not match the signature you provided" in reply.message
 
 
 def test_a_declared_hash_that_is_of_another_body(server: LocalECRPublic) -> None:
     headers = signed(server, CALL, b"{}", headers={"X-Amz-Content-SHA256": "0" * 64})
-    assert exchange(server, "POST", "/", headers, b"{}").code == "InvalidSignatureException"
+    assert exchange(server.endpoint_url, "POST", "/", headers, b"{}").code == "InvalidSignatureException"
 
 
 def test_a_target_that_was_changed(server: LocalECRPublic) -> None:
     headers = signed(server, CALL) | {"X-Amz-Target": "SpencerFrontendService.DescribeRepositories"}
-    assert exchange(server, "POST", "/", headers, b"{}").code == "InvalidSignatureException"
+    assert exchange(server.endpoint_url, "POST", "/", headers, b"{}").code == "InvalidSignatureException"
 
 
 @pytest.mark.parametrize("name", ["host", "x-amz-target"])
 def test_what_has_to_be_signed(server: LocalECRPublic, name: str) -> None:
     headers = signed(server, CALL)
     headers["Authorization"] = headers["Authorization"].replace(f";{name}", "")
-    reply = exchange(server, "POST", "/", headers, b"{}")
+    reply = exchange(server.endpoint_url, "POST", "/", headers, b"{}")
     assert reply.code == "InvalidSignatureException"
     assert "SignedHeader" in reply.message
 
 
 def test_a_query_string_is_signed_too(server: LocalECRPublic) -> None:
-    reply = exchange(server, "POST", "/?a=1", signed(server, CALL), b"{}")
+    reply = exchange(server.endpoint_url, "POST", "/?a=1", signed(server, CALL), b"{}")
     assert reply.code == "InvalidSignatureException"
 
 
@@ -100,7 +101,7 @@ def test_an_unknown_key(server: LocalECRPublic) -> None:
 
 def test_the_wrong_service(server: LocalECRPublic) -> None:
     headers = signed(server, CALL, service="ecr")
-    reply = exchange(server, "POST", "/", headers, b"{}")
+    reply = exchange(server.endpoint_url, "POST", "/", headers, b"{}")
     assert reply.code == "InvalidSignatureException"
     assert "correct service: 'ecr-public'" in reply.message
 
@@ -144,13 +145,13 @@ def test_presigned(server: LocalECRPublic) -> None:
     oracle.auth.SigV4QueryAuth(pair, "ecr-public", "us-east-1").add_auth(request)
     path = (request.url or "").removeprefix(server.endpoint_url)
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"SpencerFrontendService.{CALL}"}
-    reply = exchange(server, "POST", path, headers, b"{}")
+    reply = exchange(server.endpoint_url, "POST", path, headers, b"{}")
     assert reply.code == "MissingAuthenticationTokenException"
 
 
 def test_no_secret_is_told(server: LocalECRPublic) -> None:
     headers = signed(server, CALL)
     headers["Authorization"] = headers["Authorization"][:-1] + "x"
-    reply = exchange(server, "POST", "/", headers, b"{}")
+    reply = exchange(server.endpoint_url, "POST", "/", headers, b"{}")
     assert json.loads(reply.body).keys() == {"__type", "message"}
     assert DEFAULT_CREDENTIALS.secret_access_key.encode() not in reply.body

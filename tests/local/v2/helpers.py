@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import attrs
 
+from tests.support.exchange import Reply, exchange
 from tests.support.oci import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aioecrpublic.local import LocalECRPublic
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-
-
-@attrs.frozen
-class Reply:
-    """A reply as it came."""
-
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-    @property
-    def codes(self) -> list[str]:
-        """The codes of its errors."""
-        return [error["code"] for error in json.loads(self.body)["errors"]]
 
 
 @attrs.frozen
@@ -44,19 +32,14 @@ class Registry:
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
         """One request; a path that begins with no slash is one of the repository."""
-        address = urlsplit(self.url)
-        if not path.startswith("/"):
-            path = f"/v2/{self.repository}/{path}" if "://" not in path else path.split(address.netloc, 1)[1]
+        if "://" in path:
+            path = path.split(urlsplit(self.url).netloc, 1)[1]
+        elif not path.startswith("/"):
+            path = f"/v2/{self.repository}/{path}"
         given = dict(headers or {})
         if self.authorization is not None:
             given["Authorization"] = self.authorization
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
-        try:
-            connection.request(method, path, body, given)
-            response = connection.getresponse()
-            return Reply(response.status, response.headers, response.read())
-        finally:
-            connection.close()
+        return exchange(self.url, method, path, given, body)
 
     def as_anybody(self) -> Registry:
         """The same with the token that anybody gets."""
@@ -99,6 +82,12 @@ def image(config: bytes, *layers: bytes, **more: Any) -> bytes:
             **more,
         }
     ).encode()
+
+
+def logged_in(server: LocalECRPublic, client: Any, repository: str = "team/app") -> Registry:
+    """The v2 side for who has the client's authorization token."""
+    token = client.get_authorization_token()["authorizationData"]["authorizationToken"]
+    return Registry(server.registry_url, f"local/{repository}", f"Bearer {token}")
 
 
 def basic(user: str, password: str) -> str:

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from tests.local.rules.helpers import OTHER, OTHER_ACCOUNT, Boto, Clock, boto, push_layer, push_small_image
-from tests.local.v2.helpers import MANIFEST, Registry, basic, image
+from tests.local.v2.helpers import MANIFEST, Registry, basic, image, logged_in
 from tests.support.oci import digest_of, random_bytes
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ def test_another_account_pushes_what_the_policy_lets_it(
     server: LocalECRPublic, client: Boto, registry: Registry
 ) -> None:
     other = boto(server, credentials=OTHER)
-    token = other.get_authorization_token()["authorizationData"]["authorizationToken"]
-    stranger = attrs.evolve(registry, authorization=f"Bearer {token}")
+    stranger = logged_in(server, other)
     reply = stranger.call("POST", "blobs/uploads/")
     assert (reply.status, reply.codes) == (403, ["DENIED"])
     statement = {"Effect": "Allow", "Principal": {"AWS": OTHER_ACCOUNT}, "Action": "ecr-public:*"}
