@@ -1,6 +1,6 @@
 """Pushing images: plan, upload, put; with events, a memory budget, and recovery at the smallest scope."""
 
-from aioecrpublic.push.api import ImageJob, push_image, push_images, upload_layer
+from aioecrpublic.push.api import push_image, push_images, upload_layer
 from aioecrpublic.push.budget import DEFAULT_BUDGET
 from aioecrpublic.push.copy import copy_image
 from aioecrpublic.push.errors import PushError
@@ -18,6 +18,7 @@ from aioecrpublic.push.events import (
     PushEvent,
     PushStarted,
 )
+from aioecrpublic.push.job import ImageJob
 from aioecrpublic.push.result import LayerResult, PushResult
 
 __all__ = [

@@ -3,60 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import attrs
-
-from aioecrpublic._generated import service
-from aioecrpublic._generated.types import PutImageRequest
-from aioecrpublic._runtime.errors import ConfigurationError, ValidationError
-from aioecrpublic._runtime.validate import problems
-from aioecrpublic.images import open_image
-from aioecrpublic.push.attached import Pushed, as_attachable, push_attached
-from aioecrpublic.push.blobs import LayerInput, open_blob
-from aioecrpublic.push.budget import MemoryBudget, budget_of
-from aioecrpublic.push.destination import Destination
-from aioecrpublic.push.events import Emitter, LayerSkipped
-from aioecrpublic.push.image import ImageOptions, ImagePush
-from aioecrpublic.push.journal import Journal
-from aioecrpublic.push.layer import LayerUpload, UploadOptions
-from aioecrpublic.push.repository import KnownLayers
-from aioecrpublic.push.result import LayerResult, PushResult
-from aioecrpublic.push.sizes import check_layer_size, check_part_size
+from aioecrpublic.push.job import ImageJob, check_names
+from aioecrpublic.push.pusher import open_pusher
+from aioecrpublic.push.result import PushResult
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from aioecrpublic.client import ECRPublicClient
     from aioecrpublic.images import ImageSource
+    from aioecrpublic.push.blobs import LayerInput
     from aioecrpublic.push.events import OnEvent
+    from aioecrpublic.push.result import LayerResult
 
 DEFAULT_JOBS = 4
-# OCI distribution specification, "Pulling manifests".
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
-
-
-@attrs.frozen(kw_only=True)
-class ImageJob:
-    """One of many images to push.
-
-    Attributes:
-        source: Where the image is, as ``push_image`` takes it.
-        repository_name: Where it goes.
-        tags: The tags that it gets.
-        registry_id: The account or alias that the repository belongs to, if it is not the caller's.
-        platforms: The platforms of an index that are wanted; ``None`` is the whole of it.
-    """
-
-    source: ImageSource | str | os.PathLike[str]
-    repository_name: str
-    tags: Sequence[str] = ()
-    registry_id: str | None = None
-    platforms: Sequence[str] | None = None
 
 
 async def push_image(
@@ -122,7 +86,7 @@ async def push_image(
         registry_id=registry_id,
         platforms=platforms,
     )
-    pushing = _pushing(client, jobs, part_size, memory_budget, journal, on_event)
+    pushing = open_pusher(client, jobs, part_size, memory_budget, journal, on_event)
     async with _single_error(), pushing as pusher:
         return await pusher.push(
             job,
@@ -157,7 +121,7 @@ async def push_images(
         ExceptionGroup: Some images could not be pushed; the others were. Each error has a note that names its
             image.
     """
-    pushing = _pushing(client, jobs, part_size, memory_budget, journal, on_event)
+    pushing = open_pusher(client, jobs, part_size, memory_budget, journal, on_event)
     async with _single_error(), pushing as pusher:
         turns = asyncio.Semaphore(jobs)
 
@@ -171,7 +135,7 @@ async def push_images(
                 )
 
         for job in images:
-            _check_names(client, job)
+            check_names(client, job)
         outcomes = await asyncio.gather(*(push(job) for job in images), return_exceptions=True)
     errors = []
     for job, outcome in zip(images, outcomes, strict=True):
@@ -218,155 +182,10 @@ async def upload_layer(
         ServiceError: The service refuses it.
     """
     job = ImageJob(source="", repository_name=repository_name, registry_id=registry_id)
-    pushing = _pushing(client, 1, part_size, memory_budget, journal, on_event)
+    pushing = open_pusher(client, 1, part_size, memory_budget, journal, on_event)
     async with _single_error(), pushing as pusher:
-        _check_names(client, job)
+        check_names(client, job)
         return await pusher.upload(job, blob, digest)
-
-
-class _Pusher:
-    """What the pushes of one call share."""
-
-    def __init__(
-        self,
-        client: ECRPublicClient,
-        jobs: int,
-        part_size: int | None,
-        budget: MemoryBudget,
-        on_event: OnEvent | None,
-    ) -> None:
-        self._client = client
-        self._jobs = jobs
-        self._slots = asyncio.Semaphore(jobs)
-        self._known: dict[tuple[str, str | None], KnownLayers] = {}
-        self._upload = UploadOptions(
-            part_size=part_size, budget=budget, emitter=Emitter(on_event), journal=None
-        )
-
-    async def use(self, journal: Journal) -> None:
-        """Remember unfinished layers in ``journal``."""
-        if journal.damaged is not None:
-            await self._upload.emitter.emit(journal.damaged)
-        self._upload = attrs.evolve(self._upload, journal=journal)
-
-    async def push(
-        self, job: ImageJob, *, create_repository: bool, include_nondistributable: bool, referrers: bool
-    ) -> PushResult:
-        """Push one image, and on request what is attached to it."""
-        _check_names(self._client, job)
-        options = ImageOptions(
-            tags=tuple(dict.fromkeys(job.tags)),
-            platforms=job.platforms,
-            include_nondistributable=include_nondistributable,
-            create_repository=create_repository,
-            jobs=self._jobs,
-        )
-        async with open_image(job.source) as source:
-            if not referrers:
-                return (await self._push_from(source, job, options)).result
-            attachable = as_attachable(source)
-            image = await self._push_from(source, job, options)
-
-            async def push_single(attached: ImageSource, tags: Sequence[str]) -> Pushed:
-                alone = attrs.evolve(options, tags=tuple(tags), platforms=None, create_repository=False)
-                return await self._push_from(attached, job, alone)
-
-            return await push_attached(attachable, image, push_single)
-
-    async def _push_from(self, source: ImageSource, job: ImageJob, options: ImageOptions) -> Pushed:
-        push = ImagePush(
-            source,
-            self._destination(job),
-            options=options,
-            upload=self._upload,
-            known=self._known.setdefault((job.repository_name, job.registry_id), KnownLayers()),
-            slots=self._slots,
-        )
-        return await push.run()
-
-    async def upload(self, job: ImageJob, blob: LayerInput, digest: str | None) -> LayerResult:
-        """Upload one layer, unless it is there."""
-        destination = self._destination(job)
-        opened = await asyncio.to_thread(open_blob, blob, digest)
-        try:
-            descriptor = opened.descriptor
-            check_layer_size(descriptor.digest, descriptor.size)
-            if not await destination.has(descriptor.digest):
-                return await self._upload_opened(LayerUpload(destination, opened, self._upload))
-            if self._upload.journal is not None:
-                await self._upload.journal.forget(destination, descriptor.digest)
-            await self._upload.emitter.emit(
-                LayerSkipped(digest=descriptor.digest, size=descriptor.size, media_type=descriptor.media_type)
-            )
-            return LayerResult(
-                digest=descriptor.digest,
-                size=descriptor.size,
-                uploaded=False,
-                bytes_sent=0,
-                retries=destination.retries,
-                elapsed=0.0,
-            )
-        finally:
-            await opened.close()
-
-    async def _upload_opened(self, upload: LayerUpload) -> LayerResult:
-        async with asyncio.TaskGroup() as group:
-            ticking = group.create_task(self._upload.emitter.tick())
-            result = await upload.run()
-            ticking.cancel()
-        return attrs.evolve(result, retries=result.retries + upload.destination.retries)
-
-    def _destination(self, job: ImageJob) -> Destination:
-        return Destination(self._client, job.repository_name, job.registry_id)
-
-
-@asynccontextmanager
-async def _pushing(
-    client: ECRPublicClient,
-    jobs: int,
-    part_size: int | None,
-    memory_budget: int | None,
-    journal: str | os.PathLike[str] | None,
-    on_event: OnEvent | None,
-) -> AsyncGenerator[_Pusher]:
-    """A pusher with checked arguments and, if asked for, an open journal."""
-    if not _is_count(jobs):
-        raise ConfigurationError(f"jobs is {jobs!r}, at least 1")
-    budget = budget_of(client) if memory_budget is None else MemoryBudget(memory_budget)
-    check_part_size(part_size, budget)
-    pusher = _Pusher(client, jobs, part_size, budget, on_event)
-    if journal is None:
-        yield pusher
-        return
-    async with Journal(journal) as opened:
-        await pusher.use(opened)
-        yield pusher
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _is_tag(value: object) -> bool:
-    return isinstance(value, str) and _TAG.fullmatch(value) is not None
-
-
-def _check_names(client: ECRPublicClient, job: ImageJob) -> None:
-    """Refuse a repository's name or a tag that cannot be, before the image is read."""
-    if isinstance(job.tags, str) or not isinstance(job.tags, Sequence):
-        raise ValidationError("push_image", (f"tags is {type(job.tags).__name__}, not a list",))
-    request = PutImageRequest(
-        repository_name=job.repository_name, registry_id=job.registry_id, image_manifest="{}"
-    )
-    found = [*problems(service.SERVICE, service.PUT_IMAGE, request, client.hints)]
-    found += [
-        f"tags[{index}] {tag!r} is not a tag: at most 128 letters, digits, '_', '.' and '-', "
-        "the first neither '.' nor '-'"
-        for index, tag in enumerate(job.tags)
-        if not _is_tag(tag)
-    ]
-    if found:
-        raise ValidationError("push_image", tuple(found))
 
 
 @asynccontextmanager

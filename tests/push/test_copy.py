@@ -274,7 +274,7 @@ async def test_parts_stay_within_the_budget(
         budgets.append(MemoryBudget(limit))
         return budgets[-1]
 
-    monkeypatch.setattr("aioecrpublic.push.api.MemoryBudget", note)
+    monkeypatch.setattr("aioecrpublic.push.pusher.MemoryBudget", note)
     await copy_image(
         client,
         f"docker://{registry}/copy/budget:1.0",

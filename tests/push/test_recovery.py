@@ -338,7 +338,7 @@ async def test_the_budget_is_never_exceeded(
     async def held(self: FileBlob, offset: int, length: int) -> bytes:
         return await asyncio.to_thread(self._content.read_at, offset, length)
 
-    monkeypatch.setattr("aioecrpublic.push.api.MemoryBudget", Noted)
+    monkeypatch.setattr("aioecrpublic.push.pusher.MemoryBudget", Noted)
     for buffered in (False, True):
         if buffered:
             # As the blobs of a registry are: in memory, as far as they were read.

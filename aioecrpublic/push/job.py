@@ -1,0 +1,68 @@
+"""One image to push, and the names that it may have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+
+from aioecrpublic._generated import service
+from aioecrpublic._generated.types import PutImageRequest
+from aioecrpublic._runtime.errors import ValidationError
+from aioecrpublic._runtime.validate import problems
+
+if TYPE_CHECKING:
+    import os
+
+    from aioecrpublic.client import ECRPublicClient
+    from aioecrpublic.images import ImageSource
+
+# OCI distribution specification, "Pulling manifests".
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+
+
+@attrs.frozen(kw_only=True)
+class ImageJob:
+    """One of many images to push.
+
+    Attributes:
+        source: Where the image is, as ``push_image`` takes it.
+        repository_name: Where it goes.
+        tags: The tags that it gets.
+        registry_id: The account or alias that the repository belongs to, if it is not the caller's.
+        platforms: The platforms of an index that are wanted; ``None`` is the whole of it.
+    """
+
+    source: ImageSource | str | os.PathLike[str]
+    repository_name: str
+    tags: Sequence[str] = ()
+    registry_id: str | None = None
+    platforms: Sequence[str] | None = None
+
+
+def check_names(client: ECRPublicClient, job: ImageJob) -> None:
+    """Refuse a repository's name or a tag that cannot be, before the image is read.
+
+    Raises:
+        ValidationError: It names each of them.
+    """
+    if isinstance(job.tags, str) or not isinstance(job.tags, Sequence):
+        raise ValidationError("push_image", (f"tags is {type(job.tags).__name__}, not a list",))
+    request = PutImageRequest(
+        repository_name=job.repository_name, registry_id=job.registry_id, image_manifest="{}"
+    )
+    found = [*problems(service.SERVICE, service.PUT_IMAGE, request, client.hints)]
+    found += [
+        f"tags[{index}] {tag!r} is not a tag: at most 128 letters, digits, '_', '.' and '-', "
+        "the first neither '.' nor '-'"
+        for index, tag in enumerate(job.tags)
+        if not _is_tag(tag)
+    ]
+    if found:
+        raise ValidationError("push_image", tuple(found))
+
+
+def _is_tag(value: object) -> bool:
+    return isinstance(value, str) and _TAG.fullmatch(value) is not None

@@ -1,0 +1,160 @@
+"""What the pushes of one call share: jobs, memory, events, the journal, and what is known of repositories."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import attrs
+
+from aioecrpublic._runtime.errors import ConfigurationError
+from aioecrpublic.images import open_image
+from aioecrpublic.push.attached import Pushed, as_attachable, push_attached
+from aioecrpublic.push.blobs import LayerInput, open_blob
+from aioecrpublic.push.budget import MemoryBudget, budget_of
+from aioecrpublic.push.destination import Destination
+from aioecrpublic.push.events import Emitter, LayerSkipped
+from aioecrpublic.push.image import ImageOptions, ImagePush
+from aioecrpublic.push.job import check_names
+from aioecrpublic.push.journal import Journal
+from aioecrpublic.push.layer import LayerUpload, UploadOptions
+from aioecrpublic.push.repository import KnownLayers
+from aioecrpublic.push.result import LayerResult, PushResult
+from aioecrpublic.push.sizes import check_layer_size, check_part_size
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncGenerator, Sequence
+
+    from aioecrpublic.client import ECRPublicClient
+    from aioecrpublic.images import ImageSource
+    from aioecrpublic.push.events import OnEvent
+    from aioecrpublic.push.job import ImageJob
+
+
+class Pusher:
+    """What the pushes of one call share."""
+
+    def __init__(
+        self,
+        client: ECRPublicClient,
+        jobs: int,
+        part_size: int | None,
+        budget: MemoryBudget,
+        on_event: OnEvent | None,
+    ) -> None:
+        self._client = client
+        self._jobs = jobs
+        self._slots = asyncio.Semaphore(jobs)
+        self._known: dict[tuple[str, str | None], KnownLayers] = {}
+        self._upload = UploadOptions(
+            part_size=part_size, budget=budget, emitter=Emitter(on_event), journal=None
+        )
+
+    async def use(self, journal: Journal) -> None:
+        """Remember unfinished layers in ``journal``."""
+        if journal.damaged is not None:
+            await self._upload.emitter.emit(journal.damaged)
+        self._upload = attrs.evolve(self._upload, journal=journal)
+
+    async def push(
+        self, job: ImageJob, *, create_repository: bool, include_nondistributable: bool, referrers: bool
+    ) -> PushResult:
+        """Push one image, and on request what is attached to it."""
+        check_names(self._client, job)
+        options = ImageOptions(
+            tags=tuple(dict.fromkeys(job.tags)),
+            platforms=job.platforms,
+            include_nondistributable=include_nondistributable,
+            create_repository=create_repository,
+            jobs=self._jobs,
+        )
+        async with open_image(job.source) as source:
+            if not referrers:
+                return (await self._push_from(source, job, options)).result
+            attachable = as_attachable(source)
+            image = await self._push_from(source, job, options)
+
+            async def push_single(attached: ImageSource, tags: Sequence[str]) -> Pushed:
+                alone = attrs.evolve(options, tags=tuple(tags), platforms=None, create_repository=False)
+                return await self._push_from(attached, job, alone)
+
+            return await push_attached(attachable, image, push_single)
+
+    async def _push_from(self, source: ImageSource, job: ImageJob, options: ImageOptions) -> Pushed:
+        push = ImagePush(
+            source,
+            self._destination(job),
+            options=options,
+            upload=self._upload,
+            known=self._known.setdefault((job.repository_name, job.registry_id), KnownLayers()),
+            slots=self._slots,
+        )
+        return await push.run()
+
+    async def upload(self, job: ImageJob, blob: LayerInput, digest: str | None) -> LayerResult:
+        """Upload one layer, unless it is there."""
+        destination = self._destination(job)
+        opened = await asyncio.to_thread(open_blob, blob, digest)
+        try:
+            descriptor = opened.descriptor
+            check_layer_size(descriptor.digest, descriptor.size)
+            if not await destination.has(descriptor.digest):
+                return await self._upload_opened(LayerUpload(destination, opened, self._upload))
+            if self._upload.journal is not None:
+                await self._upload.journal.forget(destination, descriptor.digest)
+            await self._upload.emitter.emit(
+                LayerSkipped(digest=descriptor.digest, size=descriptor.size, media_type=descriptor.media_type)
+            )
+            return LayerResult(
+                digest=descriptor.digest,
+                size=descriptor.size,
+                uploaded=False,
+                bytes_sent=0,
+                retries=destination.retries,
+                elapsed=0.0,
+            )
+        finally:
+            await opened.close()
+
+    async def _upload_opened(self, upload: LayerUpload) -> LayerResult:
+        async with asyncio.TaskGroup() as group:
+            ticking = group.create_task(self._upload.emitter.tick())
+            result = await upload.run()
+            ticking.cancel()
+        return attrs.evolve(result, retries=result.retries + upload.destination.retries)
+
+    def _destination(self, job: ImageJob) -> Destination:
+        return Destination(self._client, job.repository_name, job.registry_id)
+
+
+@asynccontextmanager
+async def open_pusher(
+    client: ECRPublicClient,
+    jobs: int,
+    part_size: int | None,
+    memory_budget: int | None,
+    journal: str | os.PathLike[str] | None,
+    on_event: OnEvent | None,
+) -> AsyncGenerator[Pusher]:
+    """A pusher with checked arguments and, if asked for, an open journal.
+
+    Raises:
+        ConfigurationError: An argument cannot be used.
+    """
+    if not _is_count(jobs):
+        raise ConfigurationError(f"jobs is {jobs!r}, at least 1")
+    budget = budget_of(client) if memory_budget is None else MemoryBudget(memory_budget)
+    check_part_size(part_size, budget)
+    pusher = Pusher(client, jobs, part_size, budget, on_event)
+    if journal is None:
+        yield pusher
+        return
+    async with Journal(journal) as opened:
+        await pusher.use(opened)
+        yield pusher
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
