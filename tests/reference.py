@@ -47,6 +47,10 @@ def write(directory: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pdoc.pdoc(*MODULES, output_directory=directory)
+    for page in directory.rglob("*.html"):
+        # The mark before a literal block, which Markdown knows by its indentation.
+        text = page.read_text("utf-8")
+        page.write_text(text.replace("<p>::</p>", "").replace("::</p>", ":</p>"), "utf-8")
 
 
 if __name__ == "__main__":
