@@ -52,6 +52,7 @@ class LayerProgress:
         bytes_sent: Bytes handed to the connection, those of the part on its way included; runs backwards
             where a part has to be sent again.
         elapsed: Seconds since the layer was started.
+        bytes_resumed: Bytes among them that an earlier push has brought.
     """
 
     digest: str
@@ -59,11 +60,12 @@ class LayerProgress:
     bytes_confirmed: int
     bytes_sent: int
     elapsed: float
+    bytes_resumed: int = 0
 
     @property
     def rate(self) -> float:
-        """Bytes per second so far."""
-        return self.bytes_sent / self.elapsed if self.elapsed > 0 else 0.0
+        """Bytes per second so far, without those that were there."""
+        return (self.bytes_sent - self.bytes_resumed) / self.elapsed if self.elapsed > 0 else 0.0
 
     @property
     def eta(self) -> float | None:

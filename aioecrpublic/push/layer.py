@@ -87,6 +87,7 @@ class LayerUpload:
         self._bytes = LayerBytes(blob, destination.client._core.opened().executor)  # noqa: SLF001 - shared workers
         self._patience = Patience(f"layer {blob.descriptor.digest}")
         self._confirmed = 0
+        self._resumed = 0
         self._shown, self._shown_at = (-1, -1), -SHORTEST_PAUSE
         self._sent = 0
         self._started = time.monotonic()
@@ -325,7 +326,7 @@ class LayerUpload:
             await self._forget()
             return None
         if upload.confirmed:
-            self._confirmed = upload.confirmed
+            self._confirmed = self._resumed = upload.confirmed
             self._patience.advanced(upload.confirmed)
             await self._options.emitter.emit(
                 LayerResumed(digest=self._descriptor.digest, bytes_confirmed=upload.confirmed)
@@ -346,4 +347,5 @@ class LayerUpload:
             bytes_confirmed=state[0],
             bytes_sent=state[1],
             elapsed=elapsed,
+            bytes_resumed=self._resumed,
         )

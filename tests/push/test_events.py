@@ -94,6 +94,10 @@ async def test_a_fast_upload_tells_its_progress_no_more_often_than_a_bar_is_draw
 def test_rate_and_eta() -> None:
     event = LayerProgress(digest="d", size=100, bytes_confirmed=10, bytes_sent=20, elapsed=2.0)
     assert (event.rate, event.eta) == (10.0, 8.0)
+    resumed = LayerProgress(
+        digest="d", size=100, bytes_confirmed=60, bytes_sent=70, elapsed=2.0, bytes_resumed=50
+    )
+    assert (resumed.rate, resumed.eta) == (10.0, 3.0)
     fresh = LayerProgress(digest="d", size=100, bytes_confirmed=0, bytes_sent=0, elapsed=0.0)
     assert (fresh.rate, fresh.eta) == (0.0, None)
 

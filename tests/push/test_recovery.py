@@ -200,6 +200,8 @@ async def test_a_journal_continues_where_the_service_stands(
     result = await upload_layer(client, REPOSITORY, data, journal=journal, on_event=events.append)
     (resumed,) = [event for event in events if isinstance(event, LayerResumed)]
     assert resumed.bytes_confirmed >= 5 * MIB
+    progress = [event for event in events if isinstance(event, LayerProgress)]
+    assert {event.bytes_resumed for event in progress} == {resumed.bytes_confirmed}
     assert result.bytes_sent == 21 * MIB - resumed.bytes_confirmed
     assert result.retries == 0
     assert await server.read_blob(digest_of(data)) == data
