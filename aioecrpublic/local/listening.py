@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 from aiohttp import web
 
+from aioecrpublic._runtime.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
     from typing import TypeAlias
@@ -50,7 +52,11 @@ class Address:
 async def listening(
     handler: Handler, host: str, port: int, settings: Settings
 ) -> AsyncGenerator[Address, None]:
-    """Serve requests; at the end those that are under way have a second to finish."""
+    """Serve requests; at the end those that are under way have a second to finish.
+
+    Raises:
+        ConfigurationError: The address cannot be listened on.
+    """
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if isinstance(request.protocol, _Connection):
@@ -67,7 +73,14 @@ async def listening(
 
     loop = asyncio.get_running_loop()
     manager = web.Server(handle)
-    server = await loop.create_server(lambda: _Connection(manager, loop, settings.idle_timeout), host, port)
+    try:
+        server = await loop.create_server(
+            lambda: _Connection(manager, loop, settings.idle_timeout), host, port
+        )
+    except OSError as error:
+        # asyncio says in front of the reason what is said here already.
+        reason = (error.strerror or str(error)).rpartition(": ")[2]
+        raise ConfigurationError(f"cannot listen on {host} port {port}: {reason}") from error
     try:
         yield Address(*server.sockets[0].getsockname()[:2])
     finally:

@@ -66,9 +66,8 @@ class LocalECRPublic:
         faults: What is to go wrong; ``inject`` adds to it.
 
     Raises:
-        ConfigurationError: An argument cannot be used, or, on entering, another registry uses ``data_dir`` or
-            what is in it is not a registry's.
-        OSError: On entering: the address cannot be listened on.
+        ConfigurationError: An argument cannot be used, or, on entering, another registry uses ``data_dir``,
+            what is in it is not a registry's, or the address cannot be listened on.
     """
 
     def __init__(
@@ -232,7 +231,8 @@ def _claim(directory: Path, stack: contextlib.ExitStack) -> None:
         ConfigurationError: Another registry runs on it, or it cannot be written.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        # The key of the tokens is in it.
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (directory / "lock").open("ab")
     except OSError as error:
         raise ConfigurationError(f"data_dir {directory}: {error.strerror}") from error

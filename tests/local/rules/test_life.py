@@ -189,9 +189,21 @@ async def test_it_listens_on_the_loopback_interface_unless_told_otherwise() -> N
 async def test_a_port_that_is_taken() -> None:
     async with LocalECRPublic() as server:
         port = urlsplit(server.endpoint_url).port or 0
-        with pytest.raises(OSError, match="address already in use"):
+        says = f"cannot listen on 127.0.0.1 port {port}: address already in use"
+        with pytest.raises(ConfigurationError, match=says):
             async with LocalECRPublic(port=port):
                 pytest.fail("two registries on one port")
+
+
+async def test_an_address_that_is_none_of_this_machine() -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot listen on 192\.0\.2\.1 port 0"):
+        async with LocalECRPublic(host="192.0.2.1"):
+            pytest.fail("a registry on another machine's address")
+
+
+async def test_nobody_else_reads_the_directory_that_it_makes(tmp_path: Path) -> None:
+    async with LocalECRPublic(data_dir=tmp_path / "data"):
+        assert (tmp_path / "data").stat().st_mode & 0o077 == 0
 
 
 async def test_strange_files_do_no_harm(tmp_path: Path) -> None:
