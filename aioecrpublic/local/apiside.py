@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -11,7 +12,8 @@ from aioecrpublic._runtime.errors import ServiceError
 from aioecrpublic.local.listening import BodyTimeoutError, BodyTooLargeError, read_body
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import datetime as dt
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Executor
 
     from multidict import CIMultiDictProxy
@@ -30,12 +32,21 @@ class ApiSide:
     Args:
         api: The operations.
         settings: How long to wait for bodies.
+        clock: The registry's, by which clients whose own is off set it right.
         threads: Where the operations run.
         large: Where those with large bodies run.
     """
 
-    def __init__(self, api: Api, settings: Settings, threads: Executor, large: Executor) -> None:
+    def __init__(
+        self,
+        api: Api,
+        settings: Settings,
+        clock: Callable[[], dt.datetime],
+        threads: Executor,
+        large: Executor,
+    ) -> None:
         self._api = api
+        self._clock = clock
         self._settings = settings
         self._threads = threads
         self._large_threads = large
@@ -44,7 +55,7 @@ class ApiSide:
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """The reply to a request."""
         try:
-            return _response(await self._answer(request))
+            return self._response(await self._answer(request))
         except BodyTooLargeError:
             error = ServiceError(
                 "The request is too large", code="RequestEntityTooLargeException", status=413
@@ -61,7 +72,7 @@ class ApiSide:
 
     def refuse(self, error: ServiceError) -> web.Response:
         """The reply that says an error."""
-        return _response(self._api.refuse(error))
+        return self._response(self._api.refuse(error))
 
     async def _answer(self, request: web.BaseRequest) -> ApiReply:
         if request.method != "POST" or request.rel_url.raw_path != "/":
@@ -72,6 +83,10 @@ class ApiSide:
             return await self._run(self._threads, request, call)
         async with self._large:
             return await self._run(self._large_threads, request, call)
+
+    def _response(self, reply: ApiReply) -> web.Response:
+        date = format_datetime(self._clock(), usegmt=True)
+        return web.Response(status=reply.status, body=reply.body, headers=reply.headers | {"Date": date})
 
     async def _run(self, threads: Executor, request: web.BaseRequest, call: ApiCall) -> ApiReply:
         body = await read_body(request, call.largest_body, self._settings.idle_timeout)
@@ -85,7 +100,3 @@ def _joined(headers: CIMultiDictProxy[str]) -> Mapping[str, str]:
         key = name.lower()
         joined[key] = f"{joined[key]},{value}" if key in joined else value
     return joined
-
-
-def _response(reply: ApiReply) -> web.Response:
-    return web.Response(status=reply.status, body=reply.body, headers=reply.headers)

@@ -192,7 +192,7 @@ class LocalECRPublic:
     def _handler(self, state: State, threads: Executor, large: Executor) -> Handler:
         """What answers each request, by its path."""
         signatures = SignatureCheck(self._accounts, SERVICE.signing_name, state.clock)
-        api = ApiSide(Api(state, signatures, self._quotas), state.settings, threads, large)
+        api = ApiSide(Api(state, signatures, self._quotas), state.settings, state.clock, threads, large)
         logos = Logos(state, threads)
         v2 = V2Side(state, threads)
 

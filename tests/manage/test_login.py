@@ -17,9 +17,11 @@ from aiohttp import web
 
 from aioecrpublic.errors import ConfigurationError, ServiceError
 from aioecrpublic.images.docker_config import find_credentials
+from aioecrpublic.local import LocalECRPublic
 from aioecrpublic.manage import login, registry_token, use_credential_helper
 from aioecrpublic.manage import token as token_module
-from tests.push.helpers import Wire, connect
+from tests.push.helpers import REPOSITORY, Wire, connect, tags_of
+from tests.support.oci import write_image
 from tests.support.processes import environment
 from tests.support.tools import require
 from tests.support.web import serving
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aioecrpublic import ECRPublicClient
-    from aioecrpublic.local import LocalECRPublic
 
 HELPER = f"#!{sys.executable}\nfrom aioecrpublic.manage.credential_helper import main\nmain()\n"
 
@@ -172,6 +173,37 @@ async def test_the_helper_says_in_one_line_what_is_wrong(tmp_path: Path, server:
     failed = await ask(env, "get", "public.ecr.aws")
     assert (failed.returncode, failed.stderr) == (1, "")
     assert len(failed.stdout.splitlines()) == 1
+
+
+@pytest.mark.interop
+async def test_skopeo_copies_with_what_the_helper_says_whatever_has_expired(tmp_path: Path) -> None:
+    image = write_image(tmp_path / "in", layers=2)
+    late = dt.timedelta()
+    async with LocalECRPublic(clock=lambda: dt.datetime.now(dt.UTC) + late) as server:
+        async with connect(server) as client:
+            await client.create_repository(repository_name=REPOSITORY)
+        host = server.registry_url.removeprefix("http://")
+        env = helper(tmp_path, server) | {"REGISTRY_AUTH_FILE": str(tmp_path / "config.json")}
+        await use_credential_helper(tmp_path / "config.json", registry=host)
+
+        async def copy(source: str, target: str) -> None:
+            command = [require("skopeo"), "--insecure-policy", "copy", "--preserve-digests", source, target]
+            plain = ["--dest-tls-verify=false", "--src-tls-verify=false"]
+            done = await asyncio.to_thread(
+                subprocess.run, [*command, *plain], env=env, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+
+        for tag in ("1.0", "2.0"):
+            await copy(f"oci:{tmp_path}/in:1.0", f"docker://{host}/local/{REPOSITORY}:{tag}")
+            await copy(f"docker://{host}/local/{REPOSITORY}:{tag}", f"oci:{tmp_path}/out:{tag}")
+            # The next time every password that was given so far has expired.
+            late += dt.timedelta(hours=13)
+        async with connect(server) as client:
+            assert await tags_of(client) == {image.digest: ["1.0", "2.0"]}
+    for digest in (image.digest, image.config, *image.layers):
+        name = digest.removeprefix("sha256:")
+        assert (tmp_path / "out" / "blobs" / "sha256" / name).read_bytes() == image.read(digest)
 
 
 @pytest.mark.interop

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -12,11 +14,22 @@ from aiohttp import ClientSession, web
 
 from aioecrpublic.errors import ConfigurationError, ImageError
 from aioecrpublic.images import RegistryCredentials, RegistryImage
-from aioecrpublic.push import ImageJob, LayerResumed, copy_image, push_images
+from aioecrpublic.local import LocalECRPublic
+from aioecrpublic.manage import registry_token
+from aioecrpublic.push import ImageJob, LayerResumed, copy_image, push_image, push_images
 from aioecrpublic.push.budget import MIB, MemoryBudget
 from tests.push.helpers import REPOSITORY, Wire, assert_is_there, assert_nothing_runs, connect, tags_of
 from tests.support.docker_registry import PASSWORD, USERNAME, docker_registry
-from tests.support.oci import BuiltImage, LayoutBuilder, digest_of, random_layer, write_image, write_index
+from tests.support.oci import (
+    OCI_MANIFEST,
+    BuiltImage,
+    LayoutBuilder,
+    digest_of,
+    encode,
+    random_layer,
+    write_image,
+    write_index,
+)
 from tests.support.tools import skopeo
 from tests.support.web import serving
 
@@ -26,7 +39,6 @@ if TYPE_CHECKING:
 
     from aioecrpublic import ECRPublicClient
     from aioecrpublic._runtime.hooks import SendEvent
-    from aioecrpublic.local import LocalECRPublic
     from aioecrpublic.push import PushEvent
 
 pytestmark = pytest.mark.interop
@@ -40,6 +52,68 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield host
 
 
+@attrs.frozen
+class Origin:
+    """A registry to copy from.
+
+    Attributes:
+        prefix: Its host, and what stands before the names of its repositories.
+        credentials: What it wants to know of who pushes.
+        reader: What it wants to know of who pulls.
+    """
+
+    prefix: str
+    credentials: RegistryCredentials | None = None
+    reader: RegistryCredentials | None = None
+
+    def image(self, name: str) -> RegistryImage:
+        return RegistryImage(f"{self.prefix}/{name}", credentials=self.reader)
+
+    async def publish(self, image: BuiltImage, name: str, *options: str) -> bytes:
+        """Push an image with skopeo; its bytes as skopeo reads them back."""
+        who, reader = self._options("dest-creds", self.credentials), self._options("creds", self.reader)
+        target = f"{self.prefix}/{name}"
+        await asyncio.to_thread(publish, image, target, *who, *options, exact=not options)
+        return await inspect(target, *reader)
+
+    def _options(self, name: str, credentials: RegistryCredentials | None) -> list[str]:
+        return [f"--{name}={credentials.username}:{credentials.password}"] if credentials else []
+
+
+async def inspect(reference: str, *options: str) -> bytes:
+    """The manifest or index that skopeo finds."""
+    found = await asyncio.to_thread(
+        skopeo, "inspect", "--raw", "--tls-verify=false", *options, f"docker://{reference}"
+    )
+    return found.encode()
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with docker_registry(tmp_path_factory.mktemp("guarded"), htpasswd=True) as host:
+        yield host
+
+
+@pytest.fixture(params=["docker-registry", "docker-registry with a password", "LocalECRPublic"])
+async def origin(request: pytest.FixtureRequest, registry: str, guarded: str) -> AsyncIterator[Origin]:
+    known = RegistryCredentials(username=USERNAME, password=PASSWORD)
+    if request.param == "docker-registry":
+        yield Origin(f"{registry}/copy")
+    elif request.param != "LocalECRPublic":
+        yield Origin(f"{guarded}/copy", known, known)
+    else:
+        async with LocalECRPublic() as other, connect(other) as client:
+            for kind in ("oci", "docker", "index"):
+                await client.create_repository(repository_name=kind)
+            token = await registry_token(client)
+            pusher = RegistryCredentials(username=token.username, password=token.password)
+            yield Origin(f"{host_of(other)}/local", pusher)
+
+
+def host_of(server: LocalECRPublic) -> str:
+    return server.registry_url.removeprefix("http://")
+
+
 def publish(
     image: BuiltImage, target: str, *options: str, reference: str = "1.0", exact: bool = True
 ) -> None:
@@ -47,20 +121,6 @@ def publish(
     source = f"oci:{image.directory}:{reference}"
     given = (*options, "--preserve-digests" if exact else "--format=v2s2")
     skopeo("copy", "--all", "--dest-tls-verify=false", *given, source, f"docker://{target}")
-
-
-async def publish_index(image: BuiltImage, repository: str, tag: str) -> None:
-    """Put an index of what is there; skopeo does not put indexes of artifacts."""
-    host, _, name = repository.partition("/")
-    async with (
-        ClientSession() as session,
-        session.put(
-            f"http://{host}/v2/{name}/manifests/{tag}",
-            data=image.read(image.digest),
-            headers={"Content-Type": image.media_type},
-        ) as reply,
-    ):
-        assert reply.status == 201, await reply.text()
 
 
 @attrs.define
@@ -114,27 +174,23 @@ async def passing(registry: str) -> AsyncIterator[Passing]:
 
 @pytest.mark.parametrize("kind", ["oci", "docker", "index"])
 async def test_an_image_arrives_byte_for_byte_and_only_once(
-    kind: str, registry: str, server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path
+    kind: str, origin: Origin, server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path
 ) -> None:
     write = write_index if kind == "index" else write_image
     image = write(tmp_path / "image", real_layers=True, layer_size=50_000)
-    publish(
-        image, f"{registry}/copy/{kind}:1.0", "--format=v2s2" if kind == "docker" else "--preserve-digests"
-    )
-    source = f"docker://{registry}/copy/{kind}:1.0"
+    raw = await origin.publish(image, f"{kind}:1.0", *(["--format=v2s2"] if kind == "docker" else []))
     wire = Wire()
     async with connect(server, hooks=[wire]) as watched:
         tasks = asyncio.all_tasks()
-        first = await copy_image(watched, source, REPOSITORY)
+        first = await copy_image(watched, origin.image(f"{kind}:1.0"), REPOSITORY)
         await assert_nothing_runs(tasks)
-        raw = skopeo("inspect", "--raw", "--tls-verify=false", source).encode()
+        assert await inspect(f"{host_of(server)}/local/{REPOSITORY}:1.0") == raw
         assert first.digest == digest_of(raw)
-        assert await server.read_manifest(REPOSITORY, first.digest) == raw
         assert first.layers_uploaded == len(image.layers) + len(image.configs)
         if kind != "docker":
             await assert_is_there(server, client, image, ["1.0"])
         wire.sent.clear()
-        again = await copy_image(watched, source, REPOSITORY)
+        again = await copy_image(watched, origin.image(f"{kind}:1.0"), REPOSITORY)
     assert (again.digest, again.layers_uploaded, again.bytes_uploaded) == (first.digest, 0, 0)
     assert not set(UPLOADING) & set(wire.sent)
 
@@ -205,6 +261,52 @@ async def test_a_source_that_breaks_off_goes_on(
     await assert_is_there(server, client, image, ["1.0"])
 
 
+async def test_a_source_that_is_killed_and_comes_back_goes_on(
+    server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path
+) -> None:
+    image = write_image(tmp_path / "image", layers=1, layer_size=64 * MIB)
+    killing = asyncio.Event()
+
+    class Second(Wire):
+        async def before_send(self, event: SendEvent) -> None:
+            await super().before_send(event)
+            if self.count("UploadLayerPart") == 3:
+                killing.set()
+
+    with ExitStack() as running:
+        host = running.enter_context(docker_registry(tmp_path / "registry"))
+        publish(image, f"{host}/copy/killed:1.0")
+        source = RegistryImage(f"{host}/copy/killed:1.0", max_attempts=30)
+        async with connect(server, hooks=[Second()]) as watched:
+            copying = asyncio.ensure_future(
+                copy_image(watched, source, REPOSITORY, part_size=5 * MIB, memory_budget=10 * MIB)
+            )
+            await killing.wait()
+            running.close()
+            assert not copying.done()
+            running.enter_context(docker_registry(tmp_path / "registry", port=int(host.rpartition(":")[2])))
+            result = await copying
+    assert result.layers_uploaded == 2
+    await assert_is_there(server, client, image, ["1.0"])
+
+
+async def test_a_token_that_expires_in_the_middle_is_renewed(
+    server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path
+) -> None:
+    image = write_image(tmp_path / "image", layers=3, layer_size=100_000)
+    late = dt.timedelta()
+    async with LocalECRPublic(clock=lambda: dt.datetime.now(dt.UTC) + late) as other:
+        async with connect(other) as pushing:
+            await push_image(pushing, f"oci:{image.directory}:1.0", "app", ["1.0"], create_repository=True)
+        async with RegistryImage(f"{host_of(other)}/local/app:1.0") as source:
+            await copy_image(client, source, "team/first", create_repository=True)
+            # The computer has slept for a day: the token is refused, though by our own clock it is good.
+            late = dt.timedelta(days=1)
+            result = await copy_image(client, source, REPOSITORY)
+    assert (result.digest, result.layers_uploaded) == (image.digest, 4)
+    await assert_is_there(server, client, image, ["1.0"])
+
+
 async def test_a_copy_that_died_goes_on_in_the_middle_of_its_layer(
     registry: str, server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path
 ) -> None:
@@ -249,7 +351,16 @@ async def test_referrers_and_cosign_tags_come_along_on_request(
         builder.tag(part, tag)
         publish(part, f"{repository}:{tag}", reference=tag)
     # docker-registry has no referrers API: what refers to a manifest is listed under the tag of its digest.
-    await publish_index(builder.index([sbom]), repository, child["digest"].replace(":", "-"))
+    # skopeo does not put indexes of artifacts.
+    listing = builder.index([sbom])
+    async with ClientSession(f"http://{registry}/v2/") as session:
+        await put_manifest(
+            session,
+            "copy/attached",
+            child["digest"].replace(":", "-"),
+            listing.read(listing.digest),
+            listing.media_type,
+        )
     source = f"docker://{registry}/copy/attached:1.0"
     plain = await copy_image(client, source, REPOSITORY)
     assert await tags_of(client) == {digest: ["1.0"] * (digest == image.digest) for digest in image.manifests}
@@ -287,17 +398,67 @@ async def test_parts_stay_within_the_budget(
     assert budget.used == 0
 
 
-async def test_many_repositories(registry: str, client: ECRPublicClient, tmp_path: Path) -> None:
+@pytest.mark.parametrize("password", [False, True])
+async def test_a_hundred_repositories(
+    password: bool,  # noqa: FBT001 - a parameter
+    registry: str,
+    guarded: str,
+    server: LocalECRPublic,
+    client: ECRPublicClient,
+    tmp_path: Path,
+) -> None:
+    known = RegistryCredentials(username=USERNAME, password=PASSWORD) if password else None
+    origin = Origin(guarded if password else registry, known, known)
     image = write_index(tmp_path / "image")
-    publish(image, f"{registry}/copy/many:1.0")
-    jobs = [
-        ImageJob(source=f"docker://{registry}/copy/many:1.0", repository_name=f"many/{number}", tags=["1.0"])
-        for number in range(100)
-    ]
-    first = await push_images(client, jobs, create_repository=True, jobs=16)
-    assert {result.digest for result in first} == {image.digest}
-    again = await push_images(client, jobs, jobs=16)
-    assert sum(result.layers_uploaded for result in again) == 0
+    await origin.publish(image, "many/0:1.0")
+    digests = await multiply(image, origin, range(1, 101))
+
+    def jobs() -> list[ImageJob]:
+        return [
+            ImageJob(source=origin.image(f"{name}:1.0"), repository_name=f"mirror/{name}", tags=["1.0"])
+            for name in digests
+        ]
+
+    first = await push_images(client, jobs(), create_repository=True, jobs=16)
+    assert [result.digest for result in first] == list(digests.values())
+    for name, digest in list(digests.items())[::10]:
+        assert digest_of(await inspect(f"{host_of(server)}/local/mirror/{name}:1.0")) == digest
+    wire = Wire()
+    async with connect(server, hooks=[wire]) as watched:
+        again = await push_images(watched, jobs(), jobs=16)
+    assert [result.digest for result in again] == list(digests.values())
+    assert sum(result.layers_uploaded + result.bytes_uploaded for result in again) == 0
+    assert not set(UPLOADING) & set(wire.sent)
+
+
+async def multiply(image: BuiltImage, origin: Origin, numbers: range) -> dict[str, str]:
+    """Put an index into many repositories, in each with a number of its own; the digests by repository."""
+    known = origin.credentials
+    who = {"Authorization": known.basic} if known else {}
+    digests = {}
+    async with ClientSession(f"http://{origin.prefix}/v2/", headers=who) as session:
+        for number in numbers:
+            name = f"many/{number}"
+            for digest in (*image.layers, *image.configs):
+                mount = {"mount": digest, "from": "many/0"}
+                async with session.post(f"{name}/blobs/uploads/", params=mount) as reply:
+                    assert reply.status == 201, await reply.text()
+            for digest in image.manifests[:-1]:
+                await put_manifest(session, name, digest, image.read(digest), OCI_MANIFEST)
+            index = json.loads(image.read(image.digest)) | {"annotations": {"number": str(number)}}
+            raw = encode(index)
+            await put_manifest(session, name, "1.0", raw, image.media_type)
+            digests[name] = digest_of(raw)
+    return digests
+
+
+async def put_manifest(
+    session: ClientSession, name: str, reference: str, raw: bytes, media_type: str
+) -> None:
+    async with session.put(
+        f"{name}/manifests/{reference}", data=raw, headers={"Content-Type": media_type}
+    ) as reply:
+        assert reply.status == 201, await reply.text()
 
 
 @pytest.mark.parametrize("source", ["oci:image", "registry.example/team/app:1.0"])

@@ -117,6 +117,28 @@ def docker_registry(
         process.wait(10)
 
 
+def store(directory: Path, layout: Path, repository: str, tag: str) -> None:
+    """Put the manifest of an OCI layout where a registry on `directory` keeps its own; nothing is copied."""
+    root = directory / "data" / "docker" / "registry" / "v2"
+    (entry,) = json.loads((layout / "index.json").read_bytes())["manifests"]
+    kept = root / "repositories" / repository
+    for blob in (layout / "blobs" / "sha256").iterdir():
+        data = root / "blobs" / "sha256" / blob.name[:2] / blob.name / "data"
+        data.parent.mkdir(parents=True)
+        data.hardlink_to(blob)
+        _link(kept / "_layers" / "sha256" / blob.name, f"sha256:{blob.name}")
+    algorithm, _, name = entry["digest"].partition(":")
+    manifests = kept / "_manifests"
+    for place in ("revisions", f"tags/{tag}/index"):
+        _link(manifests / place / algorithm / name, entry["digest"])
+    _link(manifests / "tags" / tag / "current", entry["digest"])
+
+
+def _link(directory: Path, digest: str) -> None:
+    directory.mkdir(parents=True)
+    (directory / "link").write_text(digest)
+
+
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -1,0 +1,45 @@
+"""What a copy takes of memory, in a process of its own, from a docker-registry to a service in another."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aioecrpublic import Credentials, ECRPublicClient, copy_image
+from aioecrpublic.push import DEFAULT_BUDGET
+from tests.benchmarks.cases import MIB, Case
+from tests.benchmarks.contestants import find
+from tests.benchmarks.job import ACCESS_KEY_ID, REPOSITORY, SECRET_ACCESS_KEY, Job
+from tests.benchmarks.samples import take
+from tests.benchmarks.sink import Sink
+from tests.push.helpers import write_mostly_holes
+from tests.support.docker_registry import docker_registry, store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from pathlib import Path
+
+SIZE = 2048 * MIB
+
+
+@asynccontextmanager
+async def copying(job: Job) -> AsyncGenerator[Callable[[], Awaitable[object]]]:
+    """Run in the process that is measured; the job's layout is the reference of an image."""
+    credentials = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+    async with ECRPublicClient(
+        region="us-east-1", endpoint_url=job.endpoint_url, credentials=credentials, rate_limits=False
+    ) as client:
+        yield lambda: copy_image(client, job.layout, REPOSITORY)
+
+
+@pytest.mark.interop
+def test_a_layer_of_2_gib_stays_within_the_budget(tmp_path: Path) -> None:
+    write_mostly_holes(tmp_path / "layout", SIZE)
+    store(tmp_path / "registry", tmp_path / "layout", "team/app", "1.0")
+    contestant = find(f"{__name__}:{copying.__name__}")
+    with docker_registry(tmp_path / "registry") as host, Sink() as sink:
+        job = Job(endpoint_url=sink.endpoint_url, layout=f"docker://{host}/team/app:1.0")
+        sample = take(contestant, Case(layers=1, layer_size=SIZE), job, sink)
+    assert sample.peak_mib <= DEFAULT_BUDGET / MIB
