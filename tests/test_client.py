@@ -21,6 +21,7 @@ from aioecrpublic._runtime.body import SLICE, SMALL
 from aioecrpublic.errors import (
     BrokenReplyError,
     ClientStateError,
+    ConnectError,
     ECRPublicError,
     RepositoryNotFoundException,
     TimeoutError,  # noqa: A004 - the package's own
@@ -571,6 +572,23 @@ async def test_no_secret_is_in_any_record_or_repr(wire: Wire, caplog: pytest.Log
     text = "\n".join([stream.getvalue(), *map(repr, shown), *map(str, shown), *map(repr, caplog.records)])
     for secret in (SECRET, TOKEN, token, "the-password", *signatures):
         assert secret not in text
+
+
+async def test_a_token_that_the_service_repeats_is_not_shown(client: ECRPublicClient, wire: Wire) -> None:
+    message = f"The Canonical String should have been 'POST\\n/\\nx-amz-security-token:{TOKEN}\\n'"
+    wire.default = answer({"__type": "SignatureDoesNotMatch", "message": message}, status=403)
+    with pytest.raises(ServiceError, match="x-amz-security-token:") as caught:
+        await client.describe_registries()
+    assert TOKEN not in f"{caught.value} {caught.value!r} {caught.value.message}"
+
+
+async def test_a_proxys_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:the-password@127.0.0.1:9")
+    async with ECRPublicClient(credentials=CREDENTIALS, max_attempts=1) as client:
+        with pytest.raises(ConnectError) as caught:
+            await client.describe_registries()
+        shown = [caught.value, caught.value.__cause__, client._core.opened_settings(), client._core._shared]
+    assert "the-password" not in " ".join([*map(str, shown), *map(repr, shown)])
 
 
 # Rate limits

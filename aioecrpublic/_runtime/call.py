@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from aioecrpublic._runtime.serde import Serde
     from aioecrpublic._runtime.shapes import Operation, ResponseT, Service
     from aioecrpublic._runtime.signing import Signer
-    from aioecrpublic._runtime.transport import Timeouts, Transport
+    from aioecrpublic._runtime.transport import Reply, Timeouts, Transport
     from aioecrpublic._runtime.validate import Hint
 
 _log = logging.getLogger("aioecrpublic.call")
@@ -232,41 +232,54 @@ class Call:
     async def _try_once(self) -> Any:
         """The response with its metadata, or how it failed."""
         shared, operation = self._shared, self._operation
-        pace = shared.limits.pace(operation.name)
-        if pace is not None:
-            await pace.acquire()
-        if self._options.adaptive:
-            await shared.adaptive.acquire()
+        await self._await_turn()
         headers = self._own_headers()
         if self._options.hooks.before_send:
             headers = await self._hooked(headers)
+        credentials = None
         if self._options.credentials is not None:
             credentials = self._options.credentials.ready() or await self._options.credentials.get()
             self._sign(headers, credentials)
+        body = self._prepared
+        _log.debug("%s: attempt %d, %d bytes", operation.name, self._attempt, body.length)
         try:
-            body = self._prepared
-            _log.debug("%s: attempt %d, %d bytes", operation.name, self._attempt, body.length)
             reply = await shared.transport.send(shared.endpoint.url, headers, body, self._options.timeouts)
-            identity = request_id(reply.headers)
-            _log.debug("%s: status %d, request id %s", operation.name, reply.status, identity)
             if reply.status in _OK:
-                response = read_response(shared.serde, operation, reply)
-                response.metadata = ResponseMetadata(
-                    request_id=identity,
-                    status=reply.status,
-                    attempts=self._attempt,
-                    retry_delay=self._delay,
-                )
-                self._report(throttled=False)
-                return response
-            error: ServiceError | TransportError = read_error(shared.service, shared.serde, operation, reply)
-            failure = _Failure(error, reply.headers)
+                return self._response(reply)
         except TransportError as broken:
             broken.operation = operation.name
-            failure = _Failure(broken, {})
-        failure.error.attempts = self._attempt
-        failure.error.retry_delay = self._delay
-        return failure
+            return self._failed(broken, {})
+        # The service may repeat the canonical request, token and all, where it refuses a signature.
+        hidden = credentials.session_token if credentials is not None else None
+        error = read_error(shared.service, shared.serde, operation, reply, hidden=hidden)
+        return self._failed(error, reply.headers)
+
+    async def _await_turn(self) -> None:
+        """Wait until the operation's quota and, in adaptive mode, the sending rate allow another attempt."""
+        pace = self._shared.limits.pace(self._operation.name)
+        if pace is not None:
+            await pace.acquire()
+        if self._options.adaptive:
+            await self._shared.adaptive.acquire()
+
+    def _response(self, reply: Reply) -> Any:
+        """The response in a reply of success."""
+        response = read_response(self._shared.serde, self._operation, reply)
+        metadata = response.metadata = ResponseMetadata(
+            request_id=request_id(reply.headers),
+            status=reply.status,
+            attempts=self._attempt,
+            retry_delay=self._delay,
+        )
+        _log.debug("%s: status %d, request id %s", self._operation.name, reply.status, metadata.request_id)
+        self._report(throttled=False)
+        return response
+
+    def _failed(self, error: ServiceError | TransportError, headers: Mapping[str, str]) -> _Failure:
+        error.attempts = self._attempt
+        error.retry_delay = self._delay
+        _log.debug("%s: attempt %d failed: %s", self._operation.name, self._attempt, error)
+        return _Failure(error, headers)
 
     def _own_headers(self) -> dict[str, str]:
         """The headers of this attempt before it is signed; the first three are signed too."""

@@ -14,6 +14,7 @@ import attrs
 
 from aioecrpublic._runtime.endpoints import choose_endpoint, choose_region, find_proxy
 from aioecrpublic._runtime.errors import ConfigurationError
+from aioecrpublic._runtime.redact import show_secret
 from aioecrpublic._runtime.retry import MODES
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Settings:
         max_attempts: Attempts of a call, the first included.
         retry_mode: ``standard`` or ``adaptive``.
         ca_bundle: The file of trusted certificates, if it is not the system's.
-        proxy: The proxy for the endpoint, if there is one.
+        proxy: The proxy for the endpoint, if there is one; its URL may have a password in it.
         app_id: The application's id for the user agent.
     """
 
@@ -67,7 +68,7 @@ class Settings:
     max_attempts: int
     retry_mode: str
     ca_bundle: str | None
-    proxy: str | None
+    proxy: str | None = attrs.field(repr=show_secret)
     app_id: str | None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials as BotocoreCredentials
 
 
+def _fits_a_header(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    """Refuse what would end in the HTTP client, such as the line break at the end of a file."""
+    if not isinstance(value, str):
+        raise TypeError(f"{field.name} is {type(value).__name__}, not str")
+    if not (value.isascii() and value.isprintable() and " " not in value):
+        raise ConfigurationError(f"{field.name} has white space or other characters that no header can have")
+
+
 @attrs.frozen
 class Credentials:
     """An access key, its secret, and the session token of temporary credentials.
@@ -27,11 +35,17 @@ class Credentials:
         access_key_id: The access key's id.
         secret_access_key: The secret; never shown by ``repr``.
         session_token: The session token of temporary credentials; never shown by ``repr``.
+
+    Raises:
+        ConfigurationError: The id or the token cannot be sent.
+        TypeError: One of them is not a string.
     """
 
-    access_key_id: str = attrs.field(validator=attrs.validators.instance_of(str))
+    access_key_id: str = attrs.field(validator=_fits_a_header)
     secret_access_key: str = attrs.field(repr=show_secret, validator=attrs.validators.instance_of(str))
-    session_token: str | None = attrs.field(default=None, repr=show_secret)
+    session_token: str | None = attrs.field(
+        default=None, repr=show_secret, validator=attrs.validators.optional(_fits_a_header)
+    )
 
 
 class CredentialSource(Protocol):
@@ -159,8 +173,12 @@ class BotocoreSource:
                 "no credentials found: pass credentials=, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
                 "configure a profile, or use anonymous=True"
             )
+        try:
+            credentials = Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+        except (ConfigurationError, TypeError) as error:
+            raise CredentialsError(f"the credentials found cannot be used: {error}") from error
         self._found = found
-        return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+        return credentials
 
 
 def check_credentials(credentials: object) -> None:

@@ -41,14 +41,26 @@ def read_response(serde: Serde, operation: Operation[Any, ResponseT], reply: Rep
         raise broken from error
 
 
-def read_error(service: Service, serde: Serde, operation: Operation[Any, Any], reply: Reply) -> ServiceError:
-    """The error in a reply of failure; any reply gives one, if need be named after its HTTP status."""
+def read_error(
+    service: Service,
+    serde: Serde,
+    operation: Operation[Any, Any],
+    reply: Reply,
+    *,
+    hidden: str | None = None,
+) -> ServiceError:
+    """The error in a reply of failure; any reply gives one, if need be named after its HTTP status.
+
+    ``hidden`` is a secret that is not shown if the message has it.
+    """
     body = _json_object(reply.data)
     code = error_code(reply.headers.get("x-amzn-ErrorType") or body.get("__type") or body.get("code"))
-    message = body.get("message") or body.get("Message") or body.get("errorMessage") or ""
+    message = str(body.get("message") or body.get("Message") or body.get("errorMessage") or "")
     if not code:
         code = str(reply.status)
         message = message or _excerpt(reply.data)
+    if hidden:
+        message = message.replace(hidden, "***")
     try:
         members = serde.error_members(code, body)
     except SerdeError:
@@ -56,7 +68,7 @@ def read_error(service: Service, serde: Serde, operation: Operation[Any, Any], r
         members = {}
     cls = service.errors.get(code, ServiceError)
     return cls(
-        str(message),
+        message,
         code=code,
         operation=operation.name,
         request_id=request_id(reply.headers),

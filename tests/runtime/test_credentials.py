@@ -242,6 +242,32 @@ async def test_an_anonymous_call_is_unsigned(wire: Wire) -> None:
     assert "Authorization" in signed.headers
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("AKID\n", "secret"), "access_key_id has white space"),
+        (("AKID", "secret", "FwoG "), "session_token has white space"),
+        (("AKID", "secret", "tökén"), "session_token has"),
+    ],
+)
+def test_what_no_header_can_have_is_refused(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        Credentials(*arguments)
+    assert arguments[-1].strip() not in str(caught.value)
+
+
+async def test_what_no_header_can_have_is_refused_from_the_chain_too(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a token")
+    async with ECRPublicClient("us-east-1", wire.url) as client:
+        with pytest.raises(CredentialsError, match="session_token has white space"):
+            await client.describe_registries()
+    assert wire.requests == []
+
+
 def test_secrets_are_not_shown() -> None:
     shown = repr(Credentials("AKID", "the-secret", "the-token"))
     assert "AKID" in shown
