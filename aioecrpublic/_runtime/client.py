@@ -435,7 +435,11 @@ class _Core:
         )
 
     def _find_credentials(self) -> BotocoreCredentials | None:
-        return self._botocore_session().get_credentials()
+        session = self._botocore_session()
+        # Roles are assumed somewhere: where nothing else is configured, in the client's own region.
+        if session.get_config_variable("region") is None:
+            session.set_config_variable("region", self.opened_settings().region)
+        return session.get_credentials()
 
     def _botocore_session(self) -> Session:
         from botocore.session import Session
