@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -39,6 +40,7 @@ from aioecrpublic.types import (
     RetryEvent,
     SendEvent,
 )
+from tests.support import oracle
 from tests.support.wire import Received, Wire, answer, error
 
 if TYPE_CHECKING:
@@ -169,17 +171,40 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - as cheap as can be
 
 
-@pytest.mark.parametrize("stage", ["small", "blob", "retry", "paced"])
+class SlowlyFound:
+    """Credentials of the user's own making, which are asked for each call and take their time."""
+
+    def get_frozen_credentials(self) -> Any:
+        time.sleep(0.002)
+        return oracle.credentials.ReadOnlyCredentials("AKIDEXAMPLE", SECRET, TOKEN)
+
+
+class Yielding:
+    """A hook that lets others run wherever it is told something."""
+
+    async def before_send(self, event: SendEvent, /) -> None:
+        await asyncio.sleep(0)
+
+    async def on_retry(self, event: RetryEvent, /) -> None:
+        await asyncio.sleep(0)
+
+    async def after_response(self, event: ResponseEvent, /) -> None:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("stage", ["small", "blob", "retry", "paced", "credentials", "hooked"])
 async def test_cancelling_anywhere_leaks_nothing(wire: Wire, stage: str) -> None:
     """Cancel after 0, 1, 2, … turns of the loop, until a call gets through before its cancellation."""
 
     async def slow(_: Received) -> bytes:
         await asyncio.sleep(0)
-        return answer(status=503 if stage == "retry" else 200)
+        return answer(status=503 if stage in {"retry", "hooked"} else 200)
 
     wire.default = answer()
     limits: Any = {"DescribeRegistries": 1000.0} if stage == "paced" else False
-    async with ECRPublicClient("us-east-1", wire.url, CREDENTIALS, rate_limits=limits) as client:
+    credentials: Any = SlowlyFound() if stage == "credentials" else CREDENTIALS
+    hooks = [Yielding()] if stage == "hooked" else []
+    async with ECRPublicClient("us-east-1", wire.url, credentials, rate_limits=limits, hooks=hooks) as client:
         blob = os.urandom(3 * SLICE)
         call = (lambda: upload(client, blob)) if stage == "blob" else client.describe_registries
         await call()
@@ -200,6 +225,35 @@ async def test_cancelling_anywhere_leaks_nothing(wire: Wire, stage: str) -> None
         assert (await client.describe_registries()).metadata.status == 200
     await settle(lambda: wire.open_connections == 0)
     assert open_files() <= files
+    await settle(lambda: not [t for t in threading.enumerate() if t.name.startswith("aioecrpublic")])
+
+
+async def test_opening_can_be_cancelled_anywhere(
+    wire: Wire, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[default]\nregion = us-west-2\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    async with ECRPublicClient(endpoint_url="https://127.0.0.1:1", credentials=CREDENTIALS):
+        gc.collect()
+    tasks, files, turns, opened = len(asyncio.all_tasks()), open_files(), 0, False
+    while not opened and turns < 1_000_000:
+        client = ECRPublicClient(endpoint_url="https://127.0.0.1:1", credentials=CREDENTIALS)
+        task = asyncio.create_task(client.open())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        opened = task.done()
+        task.cancel()
+        await asyncio.wait([task])
+        # What was given up can be tried again, or closed.
+        if turns % 2:
+            await client.open()
+            assert client.region == "us-west-2"
+        await client.close()
+        turns = turns + 1 if turns < 8 else 2 * turns
+    assert opened
+    await settle(lambda: len(asyncio.all_tasks()) <= tasks)
+    await settle(lambda: open_files() <= files)
     await settle(lambda: not [t for t in threading.enumerate() if t.name.startswith("aioecrpublic")])
 
 

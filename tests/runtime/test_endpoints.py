@@ -24,6 +24,33 @@ async def test_every_endpoint_is_botocores(region: str, fips: bool, dualstack: b
         assert client.region == theirs.meta.region_name == region
 
 
+@pytest.mark.parametrize("region", [*SERVICE.regions, "eu-west-1"])
+@pytest.mark.parametrize("fips", ["false", "true"])
+@pytest.mark.parametrize("dualstack", ["false", "true"])
+@pytest.mark.parametrize("custom", ["http://localhost:1", "https://example.com/prefix/"])
+@pytest.mark.parametrize("configured", [False, True])
+async def test_every_custom_endpoint_is_botocores(
+    region: str,
+    fips: str,
+    dualstack: str,
+    custom: str,
+    configured: bool,  # noqa: FBT001 - cases
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", fips)
+    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", dualstack)
+    if configured:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ECR_PUBLIC", custom)
+    argument = None if configured else custom
+    theirs = oracle.session.Session().create_client(
+        "ecr-public", region, endpoint_url=argument, aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    sent = oracle.sent_request(theirs, "describe_registries").url
+    async with ECRPublicClient(region, argument, anonymous=True) as client:
+        assert str(client._core.opened().endpoint.url) == sent
+        assert client.region == theirs.meta.region_name == region
+
+
 @pytest.mark.parametrize("option", ["use_fips", "use_dualstack"])
 async def test_an_endpoint_and_a_variant_exclude_each_other(option: str) -> None:
     client = ECRPublicClient(endpoint_url="http://localhost:1", **{option: True})  # type: ignore[arg-type]

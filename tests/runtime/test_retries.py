@@ -89,6 +89,48 @@ def test_the_quota_is_taken_and_given_back() -> None:
     assert quota.available == 500
 
 
+CODES = (
+    "BandwidthLimitExceeded", "EC2ThrottledException", "LimitExceededException", "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException", "RequestLimitExceeded", "RequestThrottled",
+    "RequestThrottledException", "SlowDown", "ThrottledException", "Throttling", "ThrottlingException",
+    "TooManyRequestsException", "TransactionInProgressException", "RequestTimeout", "RequestTimeoutException",
+    "AccessDeniedException", "ValidationException", "InternalFailure", "ServiceUnavailable",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("status", [400, 403, 404, 500, 501, 502, 503, 504])
+def test_verdicts_costs_and_delays_are_botocores(code: str, status: int) -> None:
+    """Beside botocore's standard mode with its newest figures."""
+    from tests.support import oracle
+
+    standard = oracle.module("botocore.retries.standard")
+    verdict = judge(service_error(code, status), modelled=False)
+    asked = {"x-amz-retry-after": "1700"}
+    with mock.patch.object(standard, "NEW_RETRIES_ENABLED", new=True):
+        context = standard.RetryContext(
+            attempt_number=3,
+            operation_model=mock.Mock(error_shapes=[]),
+            parsed_response={"Error": {"Code": code}},
+            http_response=mock.Mock(status_code=status, headers=asked),
+        )
+        assert standard.StandardRetryConditions(max_attempts=9).is_retryable(context) == (
+            verdict is not Verdict.FINAL
+        )
+        if verdict is Verdict.FINAL:
+            return
+        detector = standard.ThrottlingErrorDetector(standard.RetryEventAdapter())
+        theirs = oracle.module("botocore.retries.quota").RetryQuota()
+        assert standard.RetryQuotaChecker(theirs, detector).acquire_retry_quota(context)
+        backing_off = standard.ExponentialBackoff(random=lambda: 0.5, throttling_detector=detector)
+        expected = backing_off.delay_amount(context)
+    ours = RetryQuota()
+    ours.acquire(verdict)
+    assert ours.available == theirs.available_capacity
+    with mock.patch("aioecrpublic._runtime.retry._RANDOM.random", return_value=0.5):
+        assert backoff(verdict, 3, asked_delay(asked)) == pytest.approx(expected)
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
