@@ -8,6 +8,7 @@ import datetime as dt
 import json
 import sqlite3
 import threading
+import uuid
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -214,6 +215,34 @@ async def test_strange_files_do_no_harm(tmp_path: Path) -> None:
         pass
     for path in ("blobs/sha256/zz/README", "uploads/README", "notes"):
         assert (tmp_path / path).read_text() == "mine"
+
+
+async def test_what_was_left_half_done_is_cleared_up(tmp_path: Path) -> None:
+    orphan = str(uuid.uuid4())
+    async with LocalECRPublic(data_dir=tmp_path) as server:
+        client = await asyncio.to_thread(boto, server)
+        await asyncio.to_thread(client.create_repository, repositoryName="app")
+        await asyncio.to_thread(push_layer, client, "app", b"a layer")
+        begun = await asyncio.to_thread(client.initiate_layer_upload, repositoryName="app")
+        lost = begun["uploadId"]
+    # A file without its row, a row without its file, and a blob that nothing names.
+    (tmp_path / "uploads" / lost).unlink()
+    (tmp_path / "uploads" / orphan).touch()
+    unnamed = tmp_path / "blobs" / "sha256" / "00" / ("0" * 64)
+    unnamed.parent.mkdir(exist_ok=True)
+    unnamed.touch()
+    async with LocalECRPublic(data_dir=tmp_path) as server:
+        assert not (tmp_path / "uploads" / orphan).exists()
+        assert not unnamed.exists()
+        assert await server.read_blob(digest_of(b"a layer")) == b"a layer"
+        client = await asyncio.to_thread(boto, server)
+        with refused("UploadNotFoundException", lost):
+            await asyncio.to_thread(
+                client.complete_layer_upload,
+                repositoryName="app",
+                uploadId=lost,
+                layerDigests=[digest_of(b"")],
+            )
 
 
 async def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
