@@ -56,7 +56,7 @@ coverage: $(DEV)  ## The tests with the branches of hand-written code that they 
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
-soak: $(DEV)  ## Thousands of faults instead of hundreds
+soak: $(DEV)  ## Thousands of faults instead of hundreds, a minute of load
 	AIOECRPUBLIC_SOAK=1 $(BIN)/python -m pytest --timeout=7200
 
 generate: $(DEV)  ## Write the generated modules again from the service model
