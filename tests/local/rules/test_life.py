@@ -305,3 +305,11 @@ def test_credentials_of_ones_own() -> None:
         boto(server, credentials=own).describe_registries()
         with refused("UnrecognizedClientException"):
             boto(server).describe_registries()
+
+
+def test_an_account_may_have_several_credentials() -> None:
+    more = Credentials("AKIAMORE", "more-secret", "with a token")
+    with running(accounts={"123456789012": more}) as server:
+        boto(server).create_repository(repositoryName="app")
+        (found,) = boto(server, credentials=more).describe_repositories()["repositories"]
+        assert found["registryId"] == "123456789012"

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from tests.local.rules.helpers import OTHER, OTHER_ACCOUNT, Boto, Clock, boto, push_layer, push_small_image
+from aioecrpublic.local import Settings
+from tests.local.rules.helpers import (
+    OTHER,
+    OTHER_ACCOUNT,
+    Boto,
+    Clock,
+    boto,
+    push_layer,
+    push_small_image,
+    running,
+)
 from tests.local.v2.helpers import MANIFEST, Registry, basic, image, logged_in
 from tests.support.oci import digest_of, random_bytes
 
@@ -173,6 +183,17 @@ def test_an_upload_that_is_cancelled(registry: Registry) -> None:
     assert registry.call("DELETE", location).status == 204
     for method in ("GET", "PATCH", "DELETE"):
         assert registry.call(method, location, b"x").status == 404
+
+
+def test_uploads_expire() -> None:
+    with running(settings=Settings(upload_lifetime=dt.timedelta())) as server:
+        client = boto(server)
+        client.create_repository(repositoryName="team/app")
+        registry = logged_in(server, client)
+        location = registry.call("POST", "blobs/uploads/").headers["Location"]
+        for method in ("GET", "PATCH", "DELETE"):
+            reply = registry.call(method, location, b"x")
+            assert (reply.status, reply.codes) == (404, ["BLOB_UPLOAD_UNKNOWN"])
 
 
 def test_an_upload_of_the_api_is_none_of_this_side(client: Boto, registry: Registry) -> None:
