@@ -308,7 +308,7 @@ def test_credentials_of_ones_own() -> None:
 
 
 def test_an_account_may_have_several_credentials() -> None:
-    more = Credentials("AKIAMORE", "more-secret", "with a token")
+    more = Credentials("AKIAMORE", "more-secret", "more-token")
     with running(accounts={"123456789012": more}) as server:
         boto(server).create_repository(repositoryName="app")
         (found,) = boto(server, credentials=more).describe_repositories()["repositories"]
