@@ -105,17 +105,23 @@ def prune(
 def _show(result: PruneResult) -> None:
     console = Console()
     failed = {failure.image.digest: failure for failure in result.failures}
-    if result.plan.images:
+    rows = []
+    for image in result.plan.images:
+        failure = failed.get(image.digest)
+        why = image.reason if failure is None else f"not deleted: {failure.code}: {failure.reason}"
+        rows.append((short(image.digest), ", ".join(image.tags), decimal(image.size), why))
+    if console.is_terminal and rows:
         table = Table("digest", "tags", "size", "why", title=f"images of {result.plan.repository_name}")
-        for image in result.plan.images:
-            failure = failed.get(image.digest)
-            why = image.reason if failure is None else f"not deleted: {failure.code}: {failure.reason}"
-            table.add_row(short(image.digest), ", ".join(image.tags), decimal(image.size), escape(why))
+        for row in rows:
+            table.add_row(*map(escape, row))
         console.print(table)
+    else:
+        for digest, tags, size, why in rows:
+            click.echo(f"image {digest}{f' ({tags})' if tags else ''}, {size}: {why}")
     gone = result.plan.images if result.dry_run else result.deleted
     done = "would be deleted" if result.dry_run else "deleted"
     size = decimal(sum(image.size for image in gone))
-    console.print(f"images {done}: {len(gone)} ({size}); kept: {len(result.plan.keep)}", highlight=False)
+    click.echo(f"images {done}: {len(gone)} ({size}); kept: {len(result.plan.keep)}")
 
 
 def _document(result: PruneResult) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def find_credentials(host: str, config: Path | None = None) -> RegistryCredentia
     Raises:
         ImageError: the file is malformed, or the helper it names for this registry does not work.
     """
-    path = config or _default_config()
+    path = config or default_config()
     try:
         if path.stat().st_size > _MAX_CONFIG:
             raise ImageError(f"{path}: larger than {_MAX_CONFIG} bytes")
@@ -73,7 +73,8 @@ def find_credentials(host: str, config: Path | None = None) -> RegistryCredentia
     return _from_config(jsondoc.parse_object(raw, str(path)), host, str(path))
 
 
-def _default_config() -> Path:
+def default_config() -> Path:
+    """Return where Docker's configuration file is: `config.json` in `DOCKER_CONFIG` or `~/.docker`."""
     directory = os.environ.get("DOCKER_CONFIG")
     return (Path(directory) if directory else Path.home() / ".docker") / "config.json"
 

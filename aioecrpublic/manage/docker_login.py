@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aioecrpublic._runtime.errors import ConfigurationError
+from aioecrpublic.images.docker_config import default_config
 from aioecrpublic.manage.token import registry_token
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ async def login(
             would be asked instead.
         ServiceError: The service refuses it.
     """
-    path = _path(config_path)
+    path = default_config() if config_path is None else Path(config_path)
     # A file that cannot take the token is better found out before one is asked for.
     await asyncio.to_thread(lambda: _refuse_helpers(_read(path), registry, path))
     token = await registry_token(client)
@@ -73,19 +74,12 @@ async def use_credential_helper(
     Raises:
         ConfigurationError: The file is malformed or cannot be written.
     """
-    path = _path(config_path)
+    path = default_config() if config_path is None else Path(config_path)
 
     def enter(config: dict[str, Any]) -> None:
         _table(config, "credHelpers", path)[registry] = HELPER
 
     await asyncio.to_thread(_change, path, enter)
-
-
-def _path(given: str | os.PathLike[str] | None) -> Path:
-    if given is not None:
-        return Path(given)
-    directory = os.environ.get("DOCKER_CONFIG")
-    return (Path(directory) if directory else Path.home() / ".docker") / "config.json"
 
 
 def _refuse_helpers(config: dict[str, Any], registry: str, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import os
@@ -133,3 +134,30 @@ async def test_an_interrupted_push_says_how_to_go_on(tmp_path: Path) -> None:
             cwd=tmp_path, env=environment(tmp_path, server),
         )  # fmt: skip
     assert finished.status == 0, finished.errors
+
+
+CLI_ONLY = ("click", "packaging", "rich")
+EVERYTHING = """
+import sys
+import aioecrpublic, aioecrpublic.local, aioecrpublic.manage.credential_helper, aioecrpublic.push
+for name in aioecrpublic.__all__:
+    getattr(aioecrpublic, name)
+print(sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+async def test_the_library_does_not_load_what_the_commands_need(tmp_path: Path) -> None:
+    finished = await run("-c", EVERYTHING, cwd=tmp_path, env=environment(tmp_path))
+    assert finished.status == 0, finished.errors
+    loaded = set(ast.literal_eval(finished.output))
+    assert "aiohttp" in loaded
+    assert not loaded & set(CLI_ONLY)
+
+
+async def test_commands_without_what_they_need_say_what_to_install(tmp_path: Path) -> None:
+    for missing, words in (("click rich", "click and rich"), ("packaging", "packaging")):
+        lack = f"import sys; sys.modules.update(dict.fromkeys({missing.split()}))"
+        script = f"{lack}; from aioecrpublic.cli import main; main()"
+        finished = await run("-c", script, cwd=tmp_path, env=environment(tmp_path))
+        says = f"aioecrpublic: {words} not installed; run: pip install 'aioecrpublic[cli]'\n"
+        assert (finished.status, finished.output, finished.errors) == (1, "", says)

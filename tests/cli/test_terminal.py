@@ -276,6 +276,11 @@ async def test_prune(tmp_path: Path) -> None:
         assert shown.status == 0, shown.screen
         assert old.digest[:19] in shown.screen
         assert "images would be deleted: 1 (" in shown.screen
+        lines = (await run(*COMMAND, *words, cwd=tmp_path, env=env)).output.splitlines()
+        assert len(lines) == 2
+        assert re.fullmatch(
+            rf"image {old.digest[:19]} \(old\), [0-9.]+ kB: is not one of the newest 1", lines[0]
+        )
         assert len(await tags_of(client, "team/app")) == 2
         seen = await in_terminal(*COMMAND, *words, "--delete", cwd=tmp_path, env=env)
         assert seen.status == 0, seen.screen

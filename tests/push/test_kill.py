@@ -15,6 +15,7 @@ from aioecrpublic.local import LocalECRPublic
 from aioecrpublic.local.state import Settings
 from aioecrpublic.push import sizes
 from tests.push.helpers import REPOSITORY, assert_is_there, connect
+from tests.support.docker_registry import docker_registry, store
 from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.oci import write_image
 
@@ -22,23 +23,26 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from pathlib import Path
 
+    from tests.support.oci import BuiltImage
+
 PART = 1024 * 1024
 LAYERS = 3
 SIZE = 4 * PART + 17
 KILLS = 50
 KILLS_PER_IMAGE = 5
+KILLS_OF_COPIES = 10
 # JSON and one asking byte around each part, generously.
 ENVELOPE = 1024
 
 
-def _push(url: str, keys: tuple[str, str], layout: str, journal: str, begun: Connection) -> None:
+def _push(url: str, keys: tuple[str, str], source: str, journal: str, begun: Connection) -> None:
     sizes.SMALLEST_PART = PART
 
     async def run() -> None:
         credentials = Credentials(access_key_id=keys[0], secret_access_key=keys[1])
         async with ECRPublicClient(endpoint_url=url, credentials=credentials, rate_limits=False) as client:
             begun.send("begun")
-            await push_image(client, layout, REPOSITORY, ["1"], journal=journal, jobs=LAYERS)
+            await push_image(client, source, REPOSITORY, ["1"], journal=journal, jobs=LAYERS)
 
     asyncio.run(run())
 
@@ -76,19 +80,31 @@ async def test_fifty_kills_cost_no_more_than_a_part_for_each_layer_in_flight(tmp
     with fault_proxy(pause=0.002) as proxy:
         while kills < KILLS:
             number += 1
-            kills += await _kill_and_go_on(proxy, tmp_path / f"image-{number}", number, moments)
+            directory = tmp_path / f"image-{number}"
+            image = write_image(directory, layers=LAYERS, layer_size=SIZE, seed=10 * number)
+            kills += await _kill_and_go_on(proxy, image, str(directory), moments)
 
 
-async def _kill_and_go_on(proxy: FaultProxy, directory: Path, number: int, moments: random.Random) -> int:
+@pytest.mark.interop
+async def test_kills_of_a_copy_cost_no_more(tmp_path: Path) -> None:
+    moments = random.Random(5)
+    image = write_image(tmp_path / "image", layers=LAYERS, layer_size=SIZE)
+    store(tmp_path / "registry", image.directory, "team/app", "1")
+    kills = 0
+    with fault_proxy(pause=0.002) as proxy, docker_registry(tmp_path / "registry") as host:
+        while kills < KILLS_OF_COPIES:
+            kills += await _kill_and_go_on(proxy, image, f"docker://{host}/team/app:1", moments)
+
+
+async def _kill_and_go_on(proxy: FaultProxy, image: BuiltImage, source: str, moments: random.Random) -> int:
     """Kill the push of one image a few times, then let it finish; how often it was killed."""
-    image = write_image(directory / "layout", layers=LAYERS, layer_size=SIZE, seed=10 * number)
-    journal = directory / "journal"
+    journal = image.directory / "journal"
     registry = LocalECRPublic(settings=Settings(part_size=PART, smallest_part=PART))
     async with registry as server, connect(server) as client:
         await asyncio.to_thread(proxy.plan, {}, int(server.endpoint_url.rpartition(":")[2]))
         await client.create_repository(repository_name=REPOSITORY)
         keys = (server.credentials.access_key_id, server.credentials.secret_access_key)
-        victim = Victim(proxy.url, keys, str(image.directory), str(journal))
+        victim = Victim(proxy.url, keys, source, str(journal))
         kills = 0
         while kills < KILLS_PER_IMAGE and await victim.killed(moments.uniform(0.0, 0.4)):
             kills += 1
