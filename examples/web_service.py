@@ -9,7 +9,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -117,7 +117,7 @@ class Service:
         await response.prepare(request)
         async for line in push.follow():
             await response.write(f"data: {line}\n\n".encode())
-        await response.write(b"event: end\ndata:\n\n")
+        await response.write(b"event: end\ndata: end\n\n")
         return response
 
     async def stop(self, _: web.Application) -> None:
@@ -175,4 +175,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with suppress(KeyboardInterrupt):
+        asyncio.run(main())
