@@ -64,9 +64,27 @@ def test_nothing_is_left_running():
 """
 
 
-def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    (directory / "test_users.py").write_text(USERS_TESTS)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+ANYIO_TESTS = """
+import pytest
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_the_client_is_there(ecr_public_client):
+    await ecr_public_client.create_repository(repository_name="team/app")
+"""
+
+
+def run(
+    directory: Path, *arguments: str, tests: str = USERS_TESTS, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    (directory / "test_users.py").write_text(tests)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment = kept | variables
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-markers", *arguments],
         cwd=directory,
@@ -82,6 +100,13 @@ def test_a_users_tests_get_the_fixtures_without_asking(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "6 passed" in done.stdout
+
+
+def test_anyio_does_where_pytest_asyncio_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "pytest_asyncio.py").write_text("raise ImportError")
+    done = run(tmp_path, "-p", "no:asyncio", tests=ANYIO_TESTS, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
 
 
 def test_fixtures_and_mark_explain_themselves(tmp_path: Path) -> None:
