@@ -47,8 +47,9 @@ docs: $(DEV)  ## Write the API reference to build/docs
 picture: $(DEV)  ## Draw the README's picture of a push again
 	$(BIN)/python examples/progress_picture.py examples/progress.svg
 
-bench: $(PEERS)  ## Time it beside boto3, aiobotocore and others, in one interleaved run
-	$(BIN)/python -m tests.benchmarks
+bench: $(PEERS)  ## Time it beside boto3, aiobotocore and others, in one interleaved run; then how it grows
+	$(BIN)/python -m tests.benchmarks --json build/bench/peers.json
+	$(BIN)/python -m tests.benchmarks.growth --json build/bench/growth.json --plots build/bench
 
 coverage: $(DEV)  ## The tests with the branches of hand-written code that they reach; less than 95 % fails
 	$(BIN)/python -m coverage erase

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -52,8 +51,7 @@ def main() -> None:
         results[_CALLS] = measure_calls(rounds)
         say(f"\n{tables_of_calls(results[_CALLS])}")
     if arguments.json:
-        text = json.dumps(report.document(results), indent=1)
-        Path(arguments.json).write_text(text + "\n", encoding="utf-8")
+        report.save(results, Path(arguments.json))
 
 
 def _arguments() -> argparse.Namespace:

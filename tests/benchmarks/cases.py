@@ -18,17 +18,19 @@ KIB: Final = 1024
 
 @attrs.frozen(kw_only=True)
 class Case:
-    """One image, pushed in one way.
+    """One image, or several of the same size, pushed in one way.
 
     Attributes:
-        layers: How many layers.
+        layers: How many layers an image has.
         layer_size: Bytes of each.
         tls: Whether the service speaks TLS.
+        images: How many images.
     """
 
     layers: int
     layer_size: int
     tls: bool = False
+    images: int = 1
 
     @property
     def name(self) -> str:
@@ -39,7 +41,7 @@ class Case:
     @property
     def size(self) -> int:
         """Bytes of all layers."""
-        return self.layers * self.layer_size
+        return self.images * self.layers * self.layer_size
 
 
 _SHAPES = ((1, 256 * MIB), (8, 64 * MIB), (200, 64 * KIB))

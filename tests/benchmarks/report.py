@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import platform
 import sys
@@ -14,6 +15,7 @@ from tests.benchmarks.contestants import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 _PACKAGES = (
     "aioecrpublic", "aiohttp", "pybase64", "uvloop", "boto3", "botocore", "aiobotocore", "capo-ecr-public",
@@ -106,6 +108,12 @@ def document(parts: Mapping[str, Results]) -> dict[str, Any]:
             for part, results in parts.items()
         },
     }
+
+
+def save(parts: Mapping[str, Results], path: Path) -> None:
+    """Write everything as JSON, into a folder that is made if it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document(parts), indent=1) + "\n", encoding="utf-8")
 
 
 def _version(package: str) -> str | None:

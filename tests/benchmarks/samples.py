@@ -92,12 +92,12 @@ def take(contestant: Contestant, case: Case, job: Job, sink: Sink) -> Sample:
 
 def _check(contestant: Contestant, case: Case, tally: Tally) -> None:
     """Nobody wins by leaving something out."""
-    least_parts = case.layers * -(-case.layer_size // PART_SIZE)
+    least_parts = case.images * case.layers * -(-case.layer_size // PART_SIZE)
     complete = (
         tally.part_bytes > case.size * 4 / 3
-        and tally.parts > least_parts
-        and tally.completed == case.layers + 1
-        and tally.images == 1
+        and tally.parts >= least_parts + case.images
+        and tally.completed == case.images * (case.layers + 1)
+        and tally.images == case.images
     )
     if not complete:
         raise SampleError(f"{contestant.name}, {case.name}: what arrived is not the image: {tally}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ import attrs
 
 from aioecrpublic import ECRPublicClient
 from aioecrpublic.push import sizes
-from tests.support.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, LayoutBuilder, encode, random_bytes
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -112,27 +110,3 @@ async def assert_nothing_runs(before: set[asyncio.Task[object]]) -> None:
 
 def _is_ours(task: asyncio.Task[object]) -> bool:
     return "RequestHandler" not in repr(task.get_coro())
-
-
-def write_mostly_holes(directory: Path, size: int) -> None:
-    """A layout with one layer of `size` bytes that takes next to no room on the disk."""
-    builder = LayoutBuilder(directory)
-    path = directory / "layer"
-    with path.open("w+b") as file:
-        for number in range(10):
-            file.seek(number * (size // 10))
-            file.write(random_bytes(4096, number))
-        file.truncate(size)
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    path.rename(directory / "blobs" / "sha256" / digest)
-    manifest = encode(
-        {
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "config": builder.descriptor(b"{}", OCI_CONFIG),
-            "layers": [{"mediaType": OCI_LAYER, "digest": f"sha256:{digest}", "size": size}],
-        }
-    )
-    entry = builder.descriptor(manifest, OCI_MANIFEST)
-    (directory / "index.json").write_bytes(encode({"schemaVersion": 2, "manifests": [entry]}))

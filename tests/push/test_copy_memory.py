@@ -14,8 +14,8 @@ from tests.benchmarks.contestants import find
 from tests.benchmarks.job import ACCESS_KEY_ID, REPOSITORY, SECRET_ACCESS_KEY, Job
 from tests.benchmarks.samples import take
 from tests.benchmarks.sink import Sink
-from tests.push.helpers import write_mostly_holes
 from tests.support.docker_registry import docker_registry, store
+from tests.support.oci import write_mostly_holes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable

@@ -9,7 +9,7 @@ from tests.benchmarks.contestants import OURS, find
 from tests.benchmarks.job import Job
 from tests.benchmarks.samples import take
 from tests.benchmarks.sink import Sink
-from tests.push.helpers import write_mostly_holes
+from tests.support.oci import write_mostly_holes
 
 if TYPE_CHECKING:
     from pathlib import Path

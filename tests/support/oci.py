@@ -347,3 +347,27 @@ def _platform_members(platform: str) -> Document:
 def _ref_name(entry: JSON) -> JSON:
     annotations = entry.get("annotations") if isinstance(entry, dict) else None
     return annotations.get(REF_NAME) if isinstance(annotations, dict) else None
+
+
+def write_mostly_holes(directory: Path, size: int) -> None:
+    """A layout with one layer of `size` bytes that takes next to no room on the disk."""
+    builder = LayoutBuilder(directory)
+    path = directory / "layer"
+    with path.open("w+b") as file:
+        for number in range(10):
+            file.seek(number * (size // 10))
+            file.write(random_bytes(4096, number))
+        file.truncate(size)
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    path.rename(directory / "blobs" / "sha256" / digest)
+    manifest = encode(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": builder.descriptor(b"{}", OCI_CONFIG),
+            "layers": [{"mediaType": OCI_LAYER, "digest": f"sha256:{digest}", "size": size}],
+        }
+    )
+    entry = builder.descriptor(manifest, OCI_MANIFEST)
+    (directory / "index.json").write_bytes(encode({"schemaVersion": 2, "manifests": [entry]}))

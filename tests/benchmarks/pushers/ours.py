@@ -17,18 +17,19 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def unpaced(job: Job) -> AsyncGenerator[Callable[[], Awaitable[object]]]:
     """Without rate limits, as the peers have none."""
-    async with _client(job, rate_limits=False) as client:
+    async with client_of(job, rate_limits=False) as client:
         yield lambda: push_image(client, f"oci:{job.layout}", REPOSITORY, tags=[TAG], jobs=JOBS)
 
 
 @asynccontextmanager
 async def paced(job: Job) -> AsyncGenerator[Callable[[], Awaitable[object]]]:
     """With the service's published quotas kept, as it is by default."""
-    async with _client(job, rate_limits=True) as client:
+    async with client_of(job, rate_limits=True) as client:
         yield lambda: push_image(client, f"oci:{job.layout}", REPOSITORY, tags=[TAG], jobs=JOBS)
 
 
-def _client(job: Job, *, rate_limits: bool) -> ECRPublicClient:
+def client_of(job: Job, *, rate_limits: bool) -> ECRPublicClient:
+    """A client of the job's endpoint, to be opened."""
     return ECRPublicClient(
         region="us-east-1",
         endpoint_url=job.endpoint_url,
