@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
@@ -105,6 +106,23 @@ async def test_every_block_runs(tmp_path: Path) -> None:
                 assert "export AWS_ENDPOINT_URL_ECR_PUBLIC=http://127.0.0.1:" in await reader.serve(adapted)
             elif not NOT_RUN.match(block):
                 await reader.shell(adapted)
+
+
+def test_the_programs_are_typed(tmp_path: Path) -> None:
+    """All but the tests, and the one that imports what it has just generated."""
+    programs = [
+        block
+        for language, block in BLOCKS
+        if language == "python" and "def test_" not in block and "ecr_client" not in block
+    ]
+    for number, program in enumerate(programs):
+        (tmp_path / f"readme_{number}.py").write_text(program)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *sorted(tmp_path.glob("*.py"))],
+        cwd=ROOT, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert f"in {len(programs)} source files" in done.stdout
 
 
 @pytest.mark.parametrize("target", re.findall(r"(?m)(?:`|^)make ([a-z]+)", README + CONTRIBUTING))
