@@ -20,7 +20,7 @@ from aioecrpublic.cli.push import push
 )
 @click.version_option(__version__, prog_name="aioecrpublic")
 def app() -> None:
-    """Push container images to Amazon ECR Public, or to a registry of the same behaviour on this machine."""
+    """Whole jobs with Amazon ECR Public, or with a registry of the same behaviour on this machine."""
 
 
 for _command in (catalog, copy, demo, local, login, prune, push):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
-@click.command()
+@click.command(short_help="Show or send a repository's page in the gallery, kept as files.")
 @click.argument("directory")
 @click.argument("repository")
 @click.option("--send", is_flag=True, help="Send it; without this the differences are only shown.")

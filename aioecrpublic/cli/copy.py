@@ -15,7 +15,7 @@ from aioecrpublic.cli.running import run_command
 from aioecrpublic.push import copy_image
 
 
-@click.command()
+@click.command(short_help="Copy an image from another registry.")
 @click.argument("source", metavar="docker://HOST/REPOSITORY:TAG")
 @click.argument("target", metavar="REPOSITORY[:TAG]")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A further tag; may be repeated.")

@@ -28,7 +28,7 @@ _REPOSITORY = "demo/python"
 _TAGS = ("1.0", "latest")
 
 
-@click.command()
+@click.command(short_help="Push a real image to a local registry, and push it again.")
 @click.option("--image", metavar="SOURCE", help="An image of your own instead of the one that is made.")
 def demo(image: str | None) -> None:
     """Push a real image to a local registry, describe it, and push it again."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@click.command()
+@click.command(short_help="Serve a local ECR Public.")
 @click.option("--data-dir", metavar="DIR", help="Keep everything here; a temporary directory if not given.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port; a free one if 0.")

@@ -12,7 +12,7 @@ from aioecrpublic.manage import TOKEN_REGION, use_credential_helper
 from aioecrpublic.manage import login as log_in
 
 
-@click.command()
+@click.command(short_help="Log docker, skopeo and buildah in.")
 @click.option("--config", metavar="FILE", help="Docker's configuration file; the usual one if not given.")
 @click.option("--registry", metavar="HOST", default="public.ecr.aws", show_default=True, help="The registry.")
 @click.option(

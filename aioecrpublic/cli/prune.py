@@ -39,7 +39,7 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
     return dt.timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-@click.command()
+@click.command(short_help="Show or delete images by rules.")
 @click.argument("repository")
 @click.option("--keep-newest", type=click.IntRange(min=0), metavar="N", help="Keep the newest N.")
 @click.option("--older-than", callback=_age, metavar="AGE", help="Only older ones: 12h, 30d, 8w.")

@@ -18,7 +18,7 @@ from aioecrpublic.push import push_image
 _TARGET = re.compile(r"(?P<repository>[^:@\s]+)(?::(?P<tag>[^:@\s]+))?")
 
 
-@click.command()
+@click.command(short_help="Push an image from disk.")
 @click.argument("source")
 @click.argument("target", metavar="REPOSITORY[:TAG]")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A further tag; may be repeated.")

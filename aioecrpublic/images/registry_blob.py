@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from aioecrpublic.images.descriptor import Descriptor
 
 _MAX_RECONNECTS = 100
-"""For one blob; a server that breaks off again and again after a few bytes is not followed for ever."""
+"""In a row; a server that breaks off again and again after a few bytes is not followed for ever."""
+_WORTH_IT = 1024 * 1024
+"""Bytes after which a connection that breaks does not count: some servers close one that is read slowly."""
 _READ = 256 * 1024
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
 _OK = 200
@@ -67,6 +69,7 @@ class RegistryBlob:
         self._response: aiohttp.ClientResponse | None = None
         self._position = 0
         self._reconnects = 0
+        self._streamed = 0
         self._closed = False
         self._lock = asyncio.Lock()
 
@@ -109,7 +112,7 @@ class RegistryBlob:
             except (TransientError, *NETWORK_ERRORS) as error:
                 self._disconnect()
                 failures += 1
-                self._reconnects += 1
+                self._reconnects = 0 if self._streamed >= _WORTH_IT else self._reconnects + 1
                 if failures >= self._max_attempts or self._reconnects > _MAX_RECONNECTS:
                     raise ImageError(
                         f"{self._name}: {describe(error)} at byte {offset + done} ({failures} attempts)"
@@ -129,6 +132,7 @@ class RegistryBlob:
         if not data:
             raise TransientError("the registry has sent too few bytes")
         self._position += len(data)
+        self._streamed += len(data)
         return data
 
     async def _connect(self, position: int) -> None:
@@ -142,6 +146,7 @@ class RegistryBlob:
         while self._position < position:
             # A registry that knows no ranges sends everything again.
             await self._next(self._position, position - self._position)
+        self._streamed = 0
 
     async def _check(self, response: aiohttp.ClientResponse, position: int) -> int:
         """Check what the registry says of its response, and return the position it starts at."""

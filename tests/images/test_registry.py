@@ -21,6 +21,7 @@ from aioecrpublic.images import (
     load_image,
     open_image,
     registry_auth,
+    registry_blob,
     registry_http,
 )
 from tests.images.fake_registry import BASIC, USER, FakeRegistry
@@ -226,6 +227,16 @@ class TestBroken:
         async with RegistryImage(registry.image) as source:
             with pytest.raises(ImageError, match="at byte 101"):
                 await read_blob(source, layer_of(image))
+
+    async def test_a_server_that_closes_what_is_read_slowly_is_followed(
+        self, registry: FakeRegistry, image: BuiltImage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(registry_blob, "_MAX_RECONNECTS", 3)
+        monkeypatch.setattr(registry_blob, "_WORTH_IT", 5_000)
+        registry.behaviour.cuts = [5_000, 5_000, 100, 100, 5_000, 5_000, 100, 100, 5_000, 5_000]
+        async with RegistryImage(registry.image) as source:
+            assert await read_blob(source, layer_of(image)) == image.read(image.layers[0])
+        assert not registry.behaviour.cuts
 
     async def test_another_range_than_asked_for_is_not_taken(
         self, registry: FakeRegistry, image: BuiltImage
