@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import math
-import os
-import weakref
 from collections.abc import Awaitable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 import attrs
 
-from aioecrpublic._runtime.call import Call, CallOptions, Shared
-from aioecrpublic._runtime.config import (
-    Arguments,
-    EnvironmentSource,
-    SessionSource,
-    Settings,
-    check_retries,
-    needs_files,
-    resolve,
-)
-from aioecrpublic._runtime.credentials import (
-    BotocoreSource,
-    Credentials,
-    CredentialSource,
-    StaticSource,
-    check_credentials,
-)
-from aioecrpublic._runtime.endpoints import Endpoint
-from aioecrpublic._runtime.errors import ClientStateError, ConfigurationError
+from aioecrpublic._runtime.call import Call, CallOptions
+from aioecrpublic._runtime.config import Arguments, check_retries
+from aioecrpublic._runtime.core import Core
+from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic._runtime.hooks import Hook, HookSet
-from aioecrpublic._runtime.limits import RateLimits
 from aioecrpublic._runtime.paginate import Paginator
-from aioecrpublic._runtime.serde import Serde
-from aioecrpublic._runtime.signing import Signer
-from aioecrpublic._runtime.threads import in_thread
-from aioecrpublic._runtime.transport import Timeouts, Transport
+from aioecrpublic._runtime.transport import Timeouts
 from aioecrpublic._runtime.useragent import user_agent
 
 if TYPE_CHECKING:
     import aiohttp
     from botocore.credentials import Credentials as BotocoreCredentials
-    from botocore.session import Session
 
+    from aioecrpublic._runtime.credentials import Credentials, CredentialSource
     from aioecrpublic._runtime.shapes import Operation, Request, RequestT, ResponseT, Service
     from aioecrpublic._runtime.validate import Hint
 
@@ -143,7 +120,7 @@ class BaseClient:
             max_attempts=max_attempts,
             retry_mode=retry_mode,
         )
-        self._core = _Core(
+        self._core = Core(
             self.service,
             self.hints,
             arguments,
@@ -323,134 +300,6 @@ class BaseClient:
         return {name: rate for name, rate in rates.items() if rate is not None}
 
 
-class _Core:
-    """What a client and those derived from it share, from opening to closing."""
-
-    def __init__(
-        self,
-        service: Service,
-        hints: Mapping[str, Hint],
-        arguments: Arguments,
-        *,
-        session: aiohttp.ClientSession | None,
-        max_connections: int,
-        rates: Mapping[str, float],
-    ) -> None:
-        self._service = service
-        self._hints = hints
-        self._arguments = arguments
-        self._session = session
-        self._max_connections = max_connections
-        self._rates = rates
-        self._shared: Shared | None = None
-        self._settings: Settings | None = None
-        self._closed = False
-        self._opening = asyncio.Lock()
-        # Clients may be derived by the thousand; what none of them uses any more needs no closing.
-        self._sources: weakref.WeakSet[BotocoreSource] = weakref.WeakSet()
-        # Two kinds of work that must not wait for each other: hashing, and whatever botocore waits for.
-        self._workers = ThreadPoolExecutor(max_workers=_worker_count(), thread_name_prefix="aioecrpublic")
-        self._waiting = ThreadPoolExecutor(max_workers=4, thread_name_prefix="aioecrpublic-config")
-
-    async def open(self) -> None:
-        async with self._opening:
-            if self._closed:
-                raise ClientStateError("the client was closed; make a new one")
-            if self._shared is None:
-                settings = await self._resolve()
-                self._shared = await self._connect(settings)
-                self._settings = settings
-
-    async def close(self) -> None:
-        async with self._opening:
-            self._closed = True
-            shared, self._shared = self._shared, None
-        for source in self._sources:
-            source.close()
-        # Not waited for: a thread may be held up by a credential provider, and idle ones end at once.
-        self._workers.shutdown(wait=False, cancel_futures=True)
-        self._waiting.shutdown(wait=False, cancel_futures=True)
-        if shared is not None:
-            await shared.transport.close()
-
-    def opened(self) -> Shared:
-        if self._shared is None:
-            raise ClientStateError(
-                "the client is closed"
-                if self._closed
-                else "the client is not open: use 'async with' or await client.open()"
-            )
-        return self._shared
-
-    def opened_settings(self) -> Settings:
-        if self._settings is None:
-            self.opened()
-            raise AssertionError("an open client has settings")
-        return self._settings
-
-    def describe(self) -> str:
-        if self._settings is None:
-            return "closed" if self._closed else "not open"
-        state = "closed" if self._closed else "open"
-        return f"{self._settings.endpoint_url} region={self._settings.region} {state}"
-
-    def source(self, credentials: Credentials | BotocoreCredentials | None) -> CredentialSource:
-        if isinstance(credentials, Credentials):
-            return StaticSource(credentials)
-        if credentials is None:
-            source = BotocoreSource(self._find_credentials, self._waiting)
-        else:
-            check_credentials(credentials)
-            source = BotocoreSource(lambda: credentials, self._waiting)
-        self._sources.add(source)
-        return source
-
-    async def _resolve(self) -> Settings:
-        if not needs_files(self._arguments):
-            return resolve(self._service, self._arguments, EnvironmentSource())
-        return await in_thread(self._waiting, self._resolve_with_files)
-
-    def _resolve_with_files(self) -> Settings:
-        return resolve(self._service, self._arguments, SessionSource(self._botocore_session()))
-
-    async def _connect(self, settings: Settings) -> Shared:
-        endpoint = Endpoint.parse(settings.endpoint_url)
-        transport = Transport(
-            session=self._session,
-            max_connections=self._max_connections,
-            ca_bundle=settings.ca_bundle,
-            proxy=settings.proxy,
-            executor=self._waiting,
-        )
-        await transport.open(tls=endpoint.url.scheme == "https")
-        return Shared(
-            service=self._service,
-            serde=_serde(self._service),
-            endpoint=endpoint,
-            signer=Signer(settings.region, self._service.signing_name),
-            transport=transport,
-            limits=RateLimits(self._rates),
-            executor=self._workers,
-            hints=self._hints,
-        )
-
-    def _find_credentials(self) -> BotocoreCredentials | None:
-        session = self._botocore_session()
-        # Roles are assumed somewhere: where nothing else is configured, in the client's own region.
-        if session.get_config_variable("region") is None:
-            session.set_config_variable("region", self.opened_settings().region)
-        return session.get_credentials()
-
-    def _botocore_session(self) -> Session:
-        from botocore.session import Session
-
-        return Session(profile=self._arguments.profile)
-
-
-def _worker_count() -> int:
-    return max(2, min(4, os.cpu_count() or 2))
-
-
 def _hook_set(hooks: Sequence[Hook]) -> HookSet:
     try:
         return HookSet.of(tuple(hooks))
@@ -468,12 +317,7 @@ def _positive(name: str, value: _NumberT) -> _NumberT:
     return value
 
 
-# A service's tables are built once and live as long as the process, and so does what is made of them.
-@functools.cache
-def _serde(service: Service) -> Serde:
-    return Serde(service)
-
-
+# A service's tables live as long as the process, and so does what is made of them.
 @functools.cache
 def _by_request(service: Service) -> dict[type, Operation[Any, Any]]:
     return {operation.request: operation for operation in service.operations.values()}

@@ -10,6 +10,7 @@ import attrs
 from multidict import CIMultiDict
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable, Mapping
 
 
@@ -63,9 +64,14 @@ def error(code: str, *, status: int = 400, headers: Mapping[str, str] | None = N
 
 
 class Wire:
-    """Answers from ``answers`` in their order, then ``default``; a callable is asked, and may take time."""
+    """Answers from ``answers`` in their order, then ``default``; a callable is asked, and may take time.
 
-    def __init__(self) -> None:
+    Args:
+        context: What it shows of itself; ``None`` is plain HTTP.
+    """
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        self._context = context
         self.answers: list[bytes | Raw | Callable[[Received], bytes | Raw | Awaitable[bytes | Raw]]] = []
         self.default: bytes | Callable[[Received], bytes] = answer()
         self.requests: list[Received] = []
@@ -78,9 +84,9 @@ class Wire:
         return len(self._writers)
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**26)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**26, ssl=self._context)
         host, port = self._server.sockets[0].getsockname()[:2]
-        self.url = f"http://{host}:{port}"
+        self.url = f"{'https' if self._context else 'http'}://{host}:{port}"
         self.port = port
         return self
 
