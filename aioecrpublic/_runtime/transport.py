@@ -14,6 +14,7 @@ import aiohttp
 import attrs
 import yarl
 from aiohttp import payload
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from aioecrpublic._runtime.body import SLICE, SMALL, TLS_SLICE
 from aioecrpublic._runtime.errors import (
@@ -203,6 +204,8 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             if streamed is not None and streamed.failure is not None:
                 raise streamed.failure from None
+            if isinstance(error, aiohttp.ClientResponseError):
+                _forget_secrets(error)
             raise _translated(error, timeouts) from error
 
 
@@ -223,6 +226,14 @@ def _too_large(status: int) -> BrokenReplyError:
     error = BrokenReplyError(f"a reply of more than {MAX_REPLY} bytes", status=status)
     error.transient = False
     return error
+
+
+def _forget_secrets(error: aiohttp.ClientResponseError) -> None:
+    """Take the request's headers and the proxy's password out of what the error shows of itself."""
+    url = error.request_info.real_url.with_user(None)
+    headers: CIMultiDict[str] = CIMultiDict()
+    error.request_info = aiohttp.RequestInfo(url, error.request_info.method, CIMultiDictProxy(headers), url)
+    error.args = (error.request_info, error.history)
 
 
 def _translated(error: aiohttp.ClientError | OSError, timeouts: Timeouts) -> TransportError:
