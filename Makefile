@@ -2,15 +2,17 @@
 PYTHON ?= python3
 VENV ?= .venv
 IMAGE ?=
+NAMES ?=
 
 BIN := $(VENV)/bin
 RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
 PEERS := $(VENV)/peers.stamp
 EDGE := $(VENV)/edge.stamp
+MUTATION := $(VENV)/mutation.stamp
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo test tests lowest newest edge coverage lint format docs picture bench soak generate clean
+.PHONY: help demo test tests lowest newest edge coverage lint format docs picture bench soak mutation generate clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -60,6 +62,9 @@ coverage: $(DEV)  ## The tests with the branches of hand-written code that they 
 soak: $(DEV)  ## Thousands of faults instead of hundreds, a minute of load
 	AIOECRPUBLIC_SOAK=1 $(BIN)/python -m pytest --timeout=7200
 
+mutation: $(MUTATION)  ## Change the code a little, again and again: do the tests notice? NAMES="signing retry" chooses
+	$(BIN)/python -m tests.mutation $(NAMES)
+
 generate: $(DEV)  ## Write the generated modules again from the service model
 	$(BIN)/python -m aioecrpublic.codegen
 
@@ -82,6 +87,10 @@ $(DEV): pyproject.toml | $(BIN)/python
 
 $(PEERS): pyproject.toml | $(BIN)/python
 	$(PIP) --editable ".[cli,zstd]" --group bench
+	@touch $@
+
+$(MUTATION): $(DEV)
+	$(PIP) --group mutation
 	@touch $@
 
 $(EDGE): pyproject.toml | $(BIN)/python

@@ -120,10 +120,10 @@ def asked_delay(headers: Mapping[str, str]) -> float | None:
 def http_date(value: str | None) -> dt.datetime | None:
     """The moment that an HTTP header tells, or ``None`` where it does not."""
     try:
-        moment = email.utils.parsedate_to_datetime(value) if value else None
+        moment = email.utils.parsedate_to_datetime(value or "")
     except (ValueError, OverflowError):
         return None
-    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
 
 
 class RetryQuota:

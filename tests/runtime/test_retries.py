@@ -80,11 +80,11 @@ def test_errors_are_judged(code: str, status: int, modelled: bool, verdict: Verd
 def test_the_quota_is_taken_and_given_back() -> None:
     quota = RetryQuota()
     assert [quota.acquire(Verdict.TRANSIENT) for _ in range(36)] == [14] * 35 + [None]
-    assert quota.acquire(Verdict.THROTTLED) == 5
-    assert quota.available == 5
+    assert [quota.acquire(Verdict.THROTTLED) for _ in range(3)] == [5, 5, None]
+    assert quota.available == 0
     quota.release(14)
     quota.release(0)
-    assert quota.available == 20
+    assert quota.available == 15
     quota.release(10_000)
     assert quota.available == 500
 
@@ -182,6 +182,25 @@ async def test_the_adaptive_rate_holds_calls_up() -> None:
     assert rate._tokens < 0.1
 
 
+async def test_adaptive_calls_wait_for_what_lacks_of_a_token() -> None:
+    clock, slept = Clock(), []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock.now += seconds
+
+    rate = AdaptiveRate(clock)
+    await rate.acquire()
+    rate.report(throttled=True)
+    sleeping = mock.AsyncMock(side_effect=sleep)
+    with mock.patch("aioecrpublic._runtime.retry.asyncio", mock.Mock(sleep=sleeping)):
+        # Half a token a second, and never more than one.
+        for spent in (0.0, 0.0, 0.5, 1.5, 7.0):
+            clock.now += spent
+            await rate.acquire()
+    assert slept == pytest.approx([2.0, 2.0, 1.5, 0.5])
+
+
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
@@ -203,6 +222,24 @@ def test_what_the_service_asks_for_is_read(headers: dict[str, str], seconds: flo
         headers |= {"Date": email.utils.format_datetime(NOW - dt.timedelta(seconds=30), usegmt=True)}
         seconds = 30.0
     assert asked_delay(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("until", "seconds"),
+    [
+        ("Thu, 01 Jan 2026 00:00:30 GMT", 30.0),
+        ("Thu, 01 Jan 2026 00:00:30 -0000", 30.0),
+        ("Thu, 01 Jan 2026 01:00:30 +0100", 30.0),
+        ("Wed, 31 Dec 2025 23:59:59 GMT", 0.0),
+    ],
+)
+def test_a_date_to_retry_at_is_taken_by_the_services_clock(until: str, seconds: float) -> None:
+    assert asked_delay({"Retry-After": until, "Date": email.utils.format_datetime(NOW)}) == seconds
+
+
+def test_a_date_to_retry_at_is_taken_by_our_clock_if_there_is_no_other() -> None:
+    until = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+    assert asked_delay({"Retry-After": email.utils.format_datetime(until)}) == pytest.approx(3600, abs=60)
 
 
 async def test_a_throttled_call_is_made_again_and_says_so(

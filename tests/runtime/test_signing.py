@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import hmac
 from unittest import mock
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aioecrpublic import Credentials
@@ -99,6 +100,18 @@ header_names = st.sampled_from(
 header_values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
 
 
+@example(
+    scheme="https",
+    host="example.com",
+    port="",
+    path="",
+    # Two before the date, two between it and the token, two after the token.
+    headers={"X-Zulu": "f", "X-Amz-Target": "e", "X-Amz-F": "d", "X-Amz-E": "c", "A-Header": "a"},
+    body=b"{}",
+    secret="secret",
+    token="token",
+    moment=dt.datetime(2026, 1, 1),  # noqa: DTZ001 - naive UTC
+)
 @given(
     scheme=st.sampled_from(["http", "https"]),
     host=hosts,
@@ -154,3 +167,18 @@ def test_a_changed_secret_or_day_changes_the_key() -> None:
             )
             seen.add(added["Authorization"].rpartition("=")[2])
     assert len(seen) == 4
+
+
+def test_the_key_is_derived_once_a_day() -> None:
+    signer = Signer("us-east-1", "ecr-public")
+    with mock.patch("aioecrpublic._runtime.signing.hmac.digest", wraps=hmac.digest) as derive:
+        for payload in ("0", "1"):
+            signer.sign(
+                CanonicalHeaders.of({"Host": "h"}),
+                path="/",
+                payload_hash=payload,
+                credentials=Credentials("id", "secret"),
+                stamp="20150830T123600Z",
+            )
+    # For the day, the region, the service and the end.
+    assert derive.call_count == 4

@@ -1,0 +1,122 @@
+"""A model with a shape of every kind, required and optional."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import attrs
+
+from aioecrpublic._runtime.shapes import (
+    Blob,
+    Boolean,
+    ListOf,
+    MapOf,
+    Member,
+    Number,
+    String,
+    Structure,
+    Timestamp,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aioecrpublic._runtime.shapes import Shape
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+@attrs.define(kw_only=True)
+class Optional:
+    text: str | None = None
+    count: int | None = None
+    texts: list[str] = attrs.Factory(list)
+    inner: Optional | None = None
+
+
+@attrs.define(kw_only=True)
+class Required:
+    text: str
+    colour: str
+    count: int
+    ratio: float
+    flag: bool
+    moment: dt.datetime
+    data: bytes
+    texts: list[str]
+    counts: dict[str, int]
+    optional: Optional
+
+
+MEMBERS = {
+    "text": "Text",
+    "colour": "Colour",
+    "count": "Count",
+    "ratio": "Ratio",
+    "flag": "Flag",
+    "moment": "Moment",
+    "data": "Data",
+    "texts": "Texts",
+    "counts": "Counts",
+    "optional": "Optional",
+}
+SHAPES: Mapping[str, Shape] = {
+    "Text": String(),
+    "Colour": String(enum=Colour),
+    "Count": Number(),
+    "Ratio": Number(integer=False),
+    "Flag": Boolean(),
+    "Moment": Timestamp(),
+    "Data": Blob(),
+    "Texts": ListOf("Text"),
+    "Counts": MapOf("Text", "Count"),
+    "Optional": Structure(
+        Optional,
+        (
+            Member("text", "theText", "Text"),
+            Member("count", "theCount", "Count"),
+            Member("texts", "theTexts", "Texts"),
+            Member("inner", "theInner", "Optional"),
+        ),
+    ),
+    "Required": Structure(
+        Required, tuple(Member(name, f"the-{name}", shape, required=True) for name, shape in MEMBERS.items())
+    ),
+}
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+MOMENT = dt.datetime(2023, 11, 14, 22, 13, 20, tzinfo=dt.UTC)
+
+
+def full() -> Required:
+    """One with something in each member."""
+    return Required(
+        text="a",
+        colour=Colour.RED,
+        count=1,
+        ratio=0.5,
+        flag=True,
+        moment=MOMENT,
+        data=b"\x00\x01\xff",
+        texts=["a", "b"],
+        counts={"a": 1},
+        optional=Optional(text="b", inner=Optional(count=2, texts=["c"])),
+    )
+
+
+FULL = {
+    "the-text": "a",
+    "the-colour": "red",
+    "the-count": 1,
+    "the-ratio": 0.5,
+    "the-flag": True,
+    "the-moment": 1700000000,
+    "the-data": "AAH/",
+    "the-texts": ["a", "b"],
+    "the-counts": {"a": 1},
+    "the-optional": {"theText": "b", "theInner": {"theCount": 2, "theTexts": ["c"]}},
+}
+"""The same as JSON."""
