@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -251,7 +252,8 @@ async def test_a_journal_of_other_uploads_is_ignored_and_kept(
             another, REPOSITORY, random_bytes(11 * MIB, seed=1), journal=journal, on_event=events.append
         )
     assert not [event for event in events if isinstance(event, LayerResumed | PartRetried)]
-    rows = sqlite3.connect(journal).execute("SELECT repository FROM upload").fetchall()
+    with contextlib.closing(sqlite3.connect(journal)) as database:
+        rows = database.execute("SELECT repository FROM upload").fetchall()
     assert rows == [(REPOSITORY,)]
 
 

@@ -3,7 +3,7 @@
 Each byte is read, encoded, hashed for the signature and given to a blocking socket, slice by slice, by two
 threads that take layer after layer. No real client can be this fast: the signature stands before the body, so
 the bytes have to be passed over twice, or kept. ``checked`` also computes the digest of every layer, as a
-client must that does not upload what is damaged.
+client must that does not leave that to the service.
 """
 
 from __future__ import annotations
