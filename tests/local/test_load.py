@@ -13,7 +13,7 @@ from tests.support.soak import SOAK
 if TYPE_CHECKING:
     from pathlib import Path
 
-ROUNDS = 2
+ROUNDS = 1
 # Those of its pools, made when they are needed, and the loop's own.
 MOST_THREADS = 24
 # Buffers of as many large bodies as are read at once, before the allocator has them all.
