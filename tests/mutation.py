@@ -73,8 +73,8 @@ TARGETS = {
     "journal": _push("journal", "journal"),
     "sizes": _push("sizes", "sizes"),
     "budget": _push("budget", "budget"),
-    "blobs": _local("blobs", "rules/test_layers"),
-    "database": _local("database", "rules/test_layers"),
+    "blobs": _local("blobs", "test_blobs"),
+    "database": _local("database", "test_database"),
     "layers": _local("operations/layers", "rules/test_layers", "rules/test_limits"),
 }
 

@@ -42,6 +42,9 @@ def decoded(shape: str, value: object) -> Any:
         ("Optional", {"theText": None, "theTexts": None, "theInner": None}, Optional()),
         ("Optional", {"theInner": {"theText": "a"}}, Optional(inner=Optional(text="a"))),
         ("Optional", {"theCount": 1, "theTexts": ["a"], "text": "x"}, Optional(count=1, texts=["a"])),
+        ("Optional", {"theMoment": 1700000000.0}, Optional(moment=MOMENT)),
+        ("Optional", {"theMoment": "1700000000"}, Optional(moment=MOMENT)),
+        ("Optionals", [{}, None, {"theText": "a"}], [Optional(), Optional(text="a")]),
     ],
 )
 def test_values_are_of_their_shape(shape: str, value: object, expected: object) -> None:
@@ -53,6 +56,13 @@ def test_values_are_of_their_shape(shape: str, value: object, expected: object) 
 @pytest.mark.parametrize("text", ["2023-11-14T22:13:20", "2023-11-14T22:13:20Z", "1700000000"])
 def test_every_moment_is_in_a_time_zone(text: str) -> None:
     assert decoded("Moment", text).utcoffset() == dt.timedelta(0)
+
+
+@pytest.mark.parametrize(("given", "kind"), [("red", Colour), ("blue", str)])
+def test_what_is_known_of_an_enumeration_is_its_member(given: str, kind: type) -> None:
+    found = decoded("Optional", {"theColour": given}).colour
+    assert found == given
+    assert type(found) is kind
 
 
 @pytest.mark.parametrize(
@@ -73,6 +83,9 @@ def test_every_moment_is_in_a_time_zone(text: str) -> None:
         ("Counts", [], "a JSON list where an object belongs"),
         ("Counts", {"a": "b"}, "a JSON str where an integer belongs"),
         ("Optional", [], "a JSON list where a Optional belongs"),
+        ("Optionals", {}, "a JSON dict where a list belongs"),
+        ("Optionals", ["a"], "a JSON str where a Optional belongs"),
+        ("Optional", {"theMoment": []}, "a JSON list where a string belongs"),
         ("Optional", {"theText": 7}, "a JSON int where a string belongs"),
         ("Optional", {"theInner": {"theCount": "x"}}, "a JSON str where an integer belongs"),
     ],

@@ -34,8 +34,11 @@ class Colour(StrEnum):
 class Optional:
     text: str | None = None
     count: int | None = None
+    colour: Colour | str | None = None
+    moment: dt.datetime | None = None
     texts: list[str] = attrs.Factory(list)
     inner: Optional | None = None
+    inners: list[Optional] = attrs.Factory(list)
 
 
 @attrs.define(kw_only=True)
@@ -74,13 +77,17 @@ SHAPES: Mapping[str, Shape] = {
     "Data": Blob(),
     "Texts": ListOf("Text"),
     "Counts": MapOf("Text", "Count"),
+    "Optionals": ListOf("Optional"),
     "Optional": Structure(
         Optional,
         (
             Member("text", "theText", "Text"),
             Member("count", "theCount", "Count"),
+            Member("colour", "theColour", "Colour"),
+            Member("moment", "theMoment", "Moment"),
             Member("texts", "theTexts", "Texts"),
             Member("inner", "theInner", "Optional"),
+            Member("inners", "theInners", "Optionals"),
         ),
     ),
     "Required": Structure(
@@ -103,7 +110,11 @@ def full() -> Required:
         data=b"\x00\x01\xff",
         texts=["a", "b"],
         counts={"a": 1},
-        optional=Optional(text="b", inner=Optional(count=2, texts=["c"])),
+        optional=Optional(
+            text="b",
+            inner=Optional(count=2, texts=["c"], colour=Colour.RED),
+            inners=[Optional(moment=MOMENT), Optional()],
+        ),
     )
 
 
@@ -117,6 +128,10 @@ FULL = {
     "the-data": "AAH/",
     "the-texts": ["a", "b"],
     "the-counts": {"a": 1},
-    "the-optional": {"theText": "b", "theInner": {"theCount": 2, "theTexts": ["c"]}},
+    "the-optional": {
+        "theText": "b",
+        "theInner": {"theCount": 2, "theTexts": ["c"], "theColour": "red"},
+        "theInners": [{"theMoment": 1700000000}, {}],
+    },
 }
 """The same as JSON."""
