@@ -175,9 +175,9 @@ class LayerUpload:
                     current = None
                 if current is None:
                     current = await self._begin_part(upload, upload.confirmed)
-                call = await current.ready()
+                await current.ready()
                 following = self._begin_following(upload, current)
-                await self._send(upload, current, call)
+                await self._send(upload, current)
                 await current.release()
                 current = None
         finally:
@@ -227,10 +227,10 @@ class LayerUpload:
         await call.prepare()
         return call
 
-    async def _send(self, upload: Upload, part: PreparedPart, call: Call) -> None:
+    async def _send(self, upload: Upload, part: PreparedPart) -> None:
         self._sent += part.last - part.first + 1
         try:
-            response = await self.destination.make(call)
+            response = await self.destination.make(await part.ready())
         except InvalidLayerPartException as error:
             await self._realign(upload, error)
             return
