@@ -21,7 +21,8 @@ def no_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     nowhere = tmp_path_factory.mktemp("no-aws")
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith("AWS_") or name.lower().endswith("_proxy") or name.endswith("_CA_BUNDLE"):
+            ours = name.startswith("AWS_") or name == "AIOECRPUBLIC_REGISTRY_URL"
+            if ours or name.lower().endswith("_proxy") or name.endswith("_CA_BUNDLE"):
                 patch.delenv(name)
         patch.setenv("AWS_CONFIG_FILE", str(nowhere / "config"))
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere / "credentials"))

@@ -10,6 +10,7 @@ import click
 
 from aioecrpublic.cli.running import run_command
 from aioecrpublic.local import LocalECRPublic
+from aioecrpublic.manage.reading import REGISTRY_URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,4 +53,4 @@ def _exports(server: LocalECRPublic) -> Iterator[str]:
     yield f"export AWS_SECRET_ACCESS_KEY={credentials.secret_access_key}"
     if credentials.session_token:
         yield f"export AWS_SESSION_TOKEN={credentials.session_token}"
-    yield f"export AIOECRPUBLIC_REGISTRY_URL={server.registry_url}"
+    yield f"export {REGISTRY_URL}={server.registry_url}"

@@ -49,12 +49,7 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
 )
 @click.option("--keep-tag", "keep_tags", multiple=True, metavar="PATTERN", help="Never with a tag like this.")
 @click.option("--delete", is_flag=True, help="Delete them; without this they are only shown.")
-@click.option(
-    "--registry-url",
-    envvar="AIOECRPUBLIC_REGISTRY_URL",
-    metavar="URL",
-    help="Where images are pulled from, if it is not AWS's.",
-)
+@click.option("--registry-url", metavar="URL", help="Where images are pulled from, if it is not AWS's.")
 @click.option("--json", "as_json", is_flag=True, help="Write the result as JSON to standard output.")
 @connection_options
 def prune(

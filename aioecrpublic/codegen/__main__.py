@@ -7,8 +7,14 @@ import sys
 from pathlib import Path
 
 from aioecrpublic.codegen.errors import GeneratorError
-from aioecrpublic.codegen.model import load_service
-from aioecrpublic.codegen.render import Target, render_package
+
+try:
+    from aioecrpublic.codegen.model import load_service
+    from aioecrpublic.codegen.render import Target, render_package
+except ModuleNotFoundError as missing:
+    raise SystemExit(
+        f"codegen: {missing.name} is not installed; run: pip install 'aioecrpublic[codegen]'"
+    ) from None
 
 _OWN_SERVICE = "ecr-public"
 _OWN_PACKAGE = "aioecrpublic._generated"

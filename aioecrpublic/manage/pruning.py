@@ -82,7 +82,7 @@ async def prune(
         rules: What goes.
         dry_run: Whether to leave it at the plan.
         registry_url: Where images are pulled from, such as ``LocalECRPublic.registry_url``; needed with an
-            endpoint that is not AWS's.
+            endpoint that is not AWS's, unless the variable ``AIOECRPUBLIC_REGISTRY_URL`` says it.
         read_manifest: What reads a manifest by its digest instead.
 
     Returns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 ReadManifest: TypeAlias = Callable[[str], Awaitable[bytes]]
 """Takes the digest of a manifest, and returns its exact bytes."""
 
+REGISTRY_URL = "AIOECRPUBLIC_REGISTRY_URL"
+"""The variable that says where images are pulled from, as ``aioecrpublic local`` prints it."""
 _AWS_DOMAINS = (".amazonaws.com", ".api.aws")
 
 
@@ -34,7 +37,7 @@ async def manifest_reader(
         client: An open client.
         repository_name: The repository's name.
         registry_url: Where images are pulled from, if not from where the repository's URI says: for an ECR
-            Public that is not AWS's.
+            Public that is not AWS's; ``None`` is then ``AIOECRPUBLIC_REGISTRY_URL``.
 
     Raises:
         ConfigurationError: The client speaks to another service than AWS's, and there is no ``registry_url``.
@@ -64,10 +67,12 @@ async def _source(
     """What makes an image of the repository out of a digest."""
     endpoint = urlsplit(client.endpoint_url).hostname or ""
     if registry_url is None and not endpoint.endswith(_AWS_DOMAINS):
-        raise ConfigurationError(
-            f"registry_url is needed with the endpoint {client.endpoint_url}: it does not say where "
-            "its images are pulled from"
-        )
+        registry_url = os.environ.get(REGISTRY_URL)
+        if registry_url is None:
+            raise ConfigurationError(
+                f"registry_url is needed with the endpoint {client.endpoint_url}: it does not say where "
+                "its images are pulled from"
+            )
     described = await client.describe_repositories(repository_names=[repository_name])
     host, _, path = str(described.repositories[0].repository_uri).partition("/")
     if registry_url is None:

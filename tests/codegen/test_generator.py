@@ -332,3 +332,10 @@ def test_endpoints_of_a_service_of_many_regions_are_botocores() -> None:
             "kms", region, config=config, aws_access_key_id="a", aws_secret_access_key="b"
         )
         assert f"{model.endpoints[region, fips, dualstack]}/" == oracle.sent_request(client, "list_keys").url
+
+
+def test_a_missing_extra_is_a_line() -> None:
+    program = "import sys, runpy; sys.modules['jinja2'] = None; runpy.run_module('aioecrpublic.codegen')"
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    line = "codegen: jinja2 is not installed; run: pip install 'aioecrpublic[codegen]'\n"
+    assert (done.returncode, done.stderr) == (1, line)

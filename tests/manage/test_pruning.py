@@ -227,8 +227,17 @@ async def test_a_manifest_that_cannot_be_read_ends_it_before_anything_is_deleted
     assert len(await tags_of(repository.client)) == 3
 
 
-async def test_where_images_are_pulled_from_is_not_guessed(repository: Repository) -> None:
+async def test_where_images_are_pulled_from_is_not_guessed(
+    repository: Repository, server: LocalECRPublic, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ConfigurationError, match="registry_url is needed"):
+        await prune(repository.client, REPOSITORY, PruneRules(keep_newest=0))
+    loose = await repository.image()
+    monkeypatch.setenv("AIOECRPUBLIC_REGISTRY_URL", server.registry_url)
+    result = await prune(repository.client, REPOSITORY, PruneRules(untagged_only=True))
+    assert [image.digest for image in result.plan.images] == [loose.digest]
+    monkeypatch.setenv("AIOECRPUBLIC_REGISTRY_URL", "127.0.0.1")
+    with pytest.raises(ConfigurationError, match=r"'127\.0\.0\.1' is not http://HOST"):
         await prune(repository.client, REPOSITORY, PruneRules(keep_newest=0))
     with pytest.raises(ConfigurationError, match="is not http://HOST"):
         await prune(repository.client, REPOSITORY, PruneRules(keep_newest=0), registry_url="localhost:5000")
