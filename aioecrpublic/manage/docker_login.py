@@ -33,7 +33,8 @@ async def login(
 ) -> RegistryToken:
     """Log docker, skopeo, buildah and everything else that reads docker's configuration in, for 12 hours.
 
-    The file is replaced in one step; its other entries, its permissions and a symbolic link to it stay.
+    The file is replaced in one step; its other entries, its owner and permissions, and a symbolic link to it
+    stay.
 
     Args:
         client: An open client of us-east-1.
@@ -102,20 +103,22 @@ def _change(path: Path, enter: Callable[[dict[str, Any]], None]) -> None:
     enter(config)
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mode = target.stat().st_mode & 0o777 if target.exists() else _PRIVATE
-        _replace(target, json.dumps(config, indent="\t") + "\n", mode)
+        _replace(target, json.dumps(config, indent="\t") + "\n", target.stat() if target.exists() else None)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _replace(target: Path, text: str, mode: int) -> None:
+def _replace(target: Path, text: str, before: os.stat_result | None) -> None:
     descriptor, name = tempfile.mkstemp(prefix=".config-", dir=target.parent)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fchmod(file.fileno(), mode)
+            if before is not None and before.st_uid != os.geteuid():
+                # Root, who logs somebody else in.
+                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+            os.fchmod(file.fileno(), _PRIVATE if before is None else before.st_mode & 0o777)
             os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:

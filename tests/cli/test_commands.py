@@ -136,6 +136,28 @@ async def test_an_interrupted_push_says_how_to_go_on(tmp_path: Path) -> None:
     assert finished.status == 0, finished.errors
 
 
+async def test_profiles_and_endpoints_are_taken_from_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "about.md").write_text("# App")
+    async with LocalECRPublic() as server:
+        keys = server.credentials
+        env = environment(tmp_path) | {"AWS_CONFIG_FILE": str(tmp_path / "config")}
+        (tmp_path / "config").write_text(
+            f"[profile whole]\naws_access_key_id = {keys.access_key_id}\n"
+            f"aws_secret_access_key = {keys.secret_access_key}\nendpoint_url = {server.endpoint_url}\n"
+            f"[profile keys]\naws_access_key_id = {keys.access_key_id}\n"
+            f"aws_secret_access_key = {keys.secret_access_key}\nendpoint_url = http://127.0.0.1:1\n"
+        )
+        async with ECRPublicClient(endpoint_url=server.endpoint_url, credentials=keys) as client:
+            await client.create_repository(repository_name="team/app")
+        here = ("--endpoint-url", server.endpoint_url)
+        for options in (("--profile", "whole"), ("--profile", "keys", *here)):
+            for words in (("catalog", "page", "team/app"), ("login", "--config", "docker.json")):
+                finished = await run(*COMMAND, *words, "--json", *options, cwd=tmp_path, env=env)
+                assert finished.status == 0, finished.errors
+                assert json.loads(finished.output)
+
+
 CLI_ONLY = ("click", "packaging", "rich")
 EVERYTHING = """
 import sys

@@ -99,6 +99,20 @@ async def test_login_writes_its_entry_and_nothing_else(client: ECRPublicClient, 
     assert (found.username, found.password) == ("AWS", token.password)
 
 
+async def test_whose_file_it_is_it_stays(
+    client: ECRPublicClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text("{}")
+    there, owners = path.stat(), []
+    monkeypatch.setattr(os, "fchown", lambda _, *owner: owners.append(owner))
+    await login(client, path)
+    assert not owners
+    monkeypatch.setattr(os, "geteuid", lambda: there.st_uid + 1)
+    await login(client, path)
+    assert owners == [(there.st_uid, there.st_gid)]
+
+
 async def test_a_new_configuration_is_private(
     client: ECRPublicClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
