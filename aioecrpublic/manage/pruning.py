@@ -13,7 +13,7 @@ from aioecrpublic._generated.types import ImageIdentifier
 from aioecrpublic._runtime.errors import ServiceError, TransportError
 from aioecrpublic.images import Descriptor
 from aioecrpublic.images.manifest import parse_manifest
-from aioecrpublic.images.mediatypes import IMAGE_MANIFESTS, INDEXES
+from aioecrpublic.images.mediatypes import DOCKER_CONFIG, IMAGE_MANIFESTS, INDEXES, OCI_CONFIG
 from aioecrpublic.manage.prune_plan import PlannedImage, PrunePlan, decide
 from aioecrpublic.manage.prune_rules import subject_of_tag
 from aioecrpublic.manage.reading import manifest_reader
@@ -74,7 +74,8 @@ async def prune(
 ) -> PruneResult:
     """Delete images by rules; without ``dry_run=False`` only say which.
 
-    Indexes and untagged images are read from the registry's Docker side, to know what belongs to what.
+    Indexes, artifacts and untagged images are read from the registry's Docker side, to know what belongs to
+    what.
 
     Args:
         client: An open client.
@@ -183,6 +184,14 @@ async def _images(client: ECRPublicClient, repository_name: str) -> dict[str, Im
     }
 
 
+def _may_refer(image: ImageDetail) -> bool:
+    """Whether an image may list or be attached to others: not one that is tagged and made to be run."""
+    if image.image_manifest_media_type in INDEXES:
+        return True
+    runs = image.image_tags and image.artifact_media_type in {None, OCI_CONFIG, DOCKER_CONFIG}
+    return image.image_manifest_media_type in IMAGE_MANIFESTS and not runs
+
+
 async def _belongings(images: Mapping[str, ImageDetail], read: ReadManifest) -> dict[str, set[str]]:
     """What belongs to each image: what an index lists, and what is attached to an image."""
     owned: dict[str, set[str]] = {digest: set() for digest in images}
@@ -198,12 +207,10 @@ async def _belongings(images: Mapping[str, ImageDetail], read: ReadManifest) -> 
         if manifest.subject is not None and manifest.subject.digest in images:
             owned[manifest.subject.digest].add(digest)
 
-    readable = INDEXES | IMAGE_MANIFESTS
     try:
         async with asyncio.TaskGroup() as group:
             for digest, image in images.items():
-                media_type = image.image_manifest_media_type
-                if media_type in INDEXES or (media_type in readable and not image.image_tags):
+                if _may_refer(image):
                     group.create_task(look(digest, image))
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from errors.exceptions[0].__cause__

@@ -118,6 +118,18 @@ async def test_signatures_go_and_stay_with_what_they_sign(repository: Repository
     assert (await tags_of(repository.client)).keys() == parts[kept.digest]
 
 
+async def test_what_is_attached_to_an_image_that_stays_is_protected_by_whatever_tag(
+    repository: Repository,
+) -> None:
+    image, loose = await repository.image("1.0"), await repository.image("sbom-of-nothing")
+    sbom = repository.builder.artifact(image, b"sbom", "application/spdx+json")
+    await repository.push(sbom, "sbom-of-1.0")
+    assert await repository.prune(remove_tags=["sbom-*"]) == {loose.digest}
+    # By its tag it is an image of its own, and goes when the rules say so.
+    assert await repository.prune(remove_tags=["1.0"]) == {image.digest}
+    assert await repository.prune(remove_tags=["sbom-*"]) == {sbom.digest}
+
+
 async def test_tag_patterns(repository: Repository) -> None:
     one, both = await repository.image("nightly-1"), await repository.image("nightly-2", "stable")
     untagged = await repository.image()
