@@ -13,7 +13,6 @@ from aioecrpublic._runtime.shapes import BlobReader
 from aioecrpublic._runtime.threads import in_thread
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncGenerator, Iterator
     from concurrent.futures import Executor
 
@@ -148,7 +147,8 @@ class Body:
                         upcoming = in_thread(executor, part.encoded, following, size)
                     yield encoded
             finally:
-                _abandon(upcoming)
+                # Nobody waits for it any more; so asyncio is not to report a failure of it as unseen.
+                upcoming.cancel()
 
     def read(self) -> bytes:
         """The whole body at once; blocks, for small bodies and tests."""
@@ -162,9 +162,3 @@ class Body:
             for piece in part.slices() if isinstance(part, BlobSegment) else (part,):
                 digest.update(piece)
         return digest.hexdigest()
-
-
-def _abandon(future: asyncio.Future[bytes]) -> None:
-    """Nobody will wait for it any more; its failure, if there is one, has been or need not be seen."""
-    if not future.cancel() and not future.cancelled():
-        future.exception()

@@ -108,7 +108,7 @@ async def test_slices_are_read_once_one_ahead_of_what_is_sent(size: int) -> None
 
 def test_a_body_is_read_in_slices() -> None:
     reader = Noting(bytes(2 * SLICE + 1))
-    body_of(b"", reader, b"").read()
+    assert body_of(b"<", reader, b">").read() == wire_of(b"<", reader, b">")
     assert reader.reads == [(0, SLICE), (SLICE, SLICE), (2 * SLICE, 1)]
 
 
