@@ -1,27 +1,27 @@
-"""From the JSON of the wire to attrs objects: a function a class.
+"""From the JSON of the wire to attrs objects: a function a class, compiled when it is first needed.
 
-Strings and timestamps, which most members are, are checked and read in line: long lists take half of the time
-that general converters took.
+The functions do what cattrs' would, with the checks of strings and timestamps, which most members are, in
+line: long lists take half of the time.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import attrs
 import pybase64
 
 from aioecrpublic._base import ECRPublicError
-from aioecrpublic._runtime.compiled import Compiled
 from aioecrpublic._runtime.shapes import Blob, Boolean, ListOf, MapOf, Number, String, Structure, Timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from aioecrpublic._runtime.compiled import Convert
     from aioecrpublic._runtime.shapes import Member, Shape
+
+    Convert: TypeAlias = Callable[[Any], Any]
 
 _UTC = dt.UTC
 
@@ -42,7 +42,7 @@ class MissingMemberError(SerdeError):
         self.member = member
 
 
-class Decoder(Compiled):
+class Decoder:
     """The functions for one service's shapes: from a JSON object to an instance of a structure's class.
 
     Args:
@@ -51,15 +51,35 @@ class Decoder(Compiled):
     """
 
     def __init__(self, shapes: Mapping[str, Shape], *, strict: bool) -> None:
-        super().__init__(shapes)
+        self._shapes = shapes
         self._strict = strict
+        self._functions: dict[str, Convert] = {}
+
+    def function(self, name: str) -> Convert:
+        """The function for the structure called ``name``.
+
+        Raises:
+            TypeError: There is a shape of that name, but it is not a structure.
+        """
+        made = self._functions.get(name)
+        if made is None:
+            shape = self._shapes[name]
+            if not isinstance(shape, Structure):
+                raise TypeError(f"{name} is not a structure")
+            scope: dict[str, Any] = {}
+            # Nothing in the text comes from outside of the service's own tables.
+            exec("\n".join(["def convert(value):", *self._lines(shape, scope)]), scope)  # noqa: S102
+            made = self._functions[name] = cast("Convert", scope["convert"])
+        return made
 
     def value(self, name: str) -> Convert:
         """The function from JSON that is not ``null`` to a value of the shape called ``name``."""
         shape = self._shapes[name]
+        convert: Convert
         match shape:
             case Structure():
-                convert = self.nested(name)
+                # Looked up when called, for structures may contain themselves.
+                convert = functools.partial(self._nested, name)
             case ListOf() if isinstance(self._shapes[shape.element], Structure):
                 # The structure's own function is looked up once a list, not once an element.
                 convert = lambda values: _list(values, self.function(shape.element))  # noqa: E731
@@ -75,7 +95,11 @@ class Decoder(Compiled):
                 convert = _SCALARS[type(shape)]
         return convert
 
+    def _nested(self, name: str, value: Any) -> Any:
+        return self.function(name)(value)
+
     def _lines(self, shape: Structure, scope: dict[str, Any]) -> Iterator[str]:
+        """The body of the function, indented; what it uses is put into ``scope``."""
         scope |= {"cls": shape.cls, "wrong": _wrong, "fromtimestamp": dt.datetime.fromtimestamp, "utc": _UTC}
         yield "    if value.__class__ is not dict:"
         yield f"        wrong(value, {shape.cls.__name__!r})"

@@ -1,27 +1,53 @@
-"""From attrs objects to the JSON of the wire: a function a class; what is ``None`` is left out."""
+"""From attrs objects to the JSON of the wire: cattrs compiles a function a class; None is left out."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+import functools
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import attrs
+import cattrs
+from cattrs.gen import make_dict_unstructure_fn, override
 
 from aioecrpublic._runtime.body import BlobSegment, blob_reader
-from aioecrpublic._runtime.compiled import Compiled
-from aioecrpublic._runtime.shapes import Blob, BlobReader, ListOf, MapOf, Structure, Timestamp
+from aioecrpublic._runtime.shapes import Blob, BlobReader, ListOf, MapOf, Response, Structure, Timestamp
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator
+    from collections.abc import Callable, Mapping
 
-    from aioecrpublic._runtime.compiled import Convert
+    from aioecrpublic._runtime.shapes import Shape
+
+    Convert: TypeAlias = Callable[[Any], Any]
 
 
-class Encoder(Compiled):
-    """The functions for one service's shapes: from an instance of a structure's class to a dictionary."""
+class Encoder:
+    """The functions for one service's shapes: from an instance of a structure's class to a dictionary.
 
-    def value(self, name: str) -> Convert | None:
-        """The function for a value of the shape called ``name``; ``None`` where JSON has it as it is."""
+    Args:
+        shapes: The service's shapes by their names.
+    """
+
+    def __init__(self, shapes: Mapping[str, Shape]) -> None:
+        self._shapes = shapes
+        self._converter = cattrs.Converter()
+        self._functions: dict[str, Convert] = {}
+
+    def function(self, name: str) -> Convert:
+        """The function for the structure called ``name``, compiled when it is first needed.
+
+        Raises:
+            TypeError: There is a shape of that name, but it is not a structure.
+        """
+        made = self._functions.get(name)
+        if made is None:
+            shape = self._shapes[name]
+            if not isinstance(shape, Structure):
+                raise TypeError(f"{name} is not a structure")
+            made = self._functions[name] = self._compile(shape)
+        return made
+
+    def value(self, name: str) -> Convert:
+        """The function for a value of the shape called ``name``."""
         shape = self._shapes[name]
         match shape:
             case Timestamp():
@@ -29,34 +55,42 @@ class Encoder(Compiled):
             case Blob():
                 return _blob_segment
             case Structure():
-                return self.nested(name)
+                # Looked up when called, for structures may contain themselves.
+                return functools.partial(self._nested, name)
             case ListOf():
-                return _list_converter(self.value(shape.element))
+                return functools.partial(_list, self.value(shape.element))
             case MapOf():
-                return _map_converter(self.value(shape.value))
+                return functools.partial(_map, self.value(shape.value))
             case _:
-                return None
+                return _identity
 
-    def _lines(self, shape: Structure, scope: dict[str, Any]) -> Iterator[str]:
-        yield "    message = {}"
-        fields = attrs.fields_dict(cast("type[attrs.AttrsInstance]", shape.cls))
-        for index, member in enumerate(shape.members):
-            convert = scope[f"to_{index}"] = self.value(member.shape)
-            # A list that nobody asked for is empty by default, and as good as absent.
-            listed = isinstance(fields[member.name].default, attrs.Factory)  # type: ignore[arg-type]
-            yield f"    item = value.{member.name}"
-            yield f"    if item{'' if listed else ' is not None'}:"
-            yield f"        message[{member.wire!r}] = {'item' if convert is None else f'to_{index}(item)'}"
-        yield "    return message"
+    def _nested(self, name: str, value: Any) -> Any:
+        return self.function(name)(value)
+
+    def _compile(self, shape: Structure) -> Convert:
+        members: dict[str, Any] = {
+            member.name: override(
+                rename=member.wire,
+                unstruct_hook=self.value(member.shape),
+                omit_if_default=not member.required,
+            )
+            for member in shape.members
+        }
+        if issubclass(shape.cls, Response):
+            members["metadata"] = override(omit=True)
+        return make_dict_unstructure_fn(shape.cls, self._converter, _cattrs_use_linecache=False, **members)
 
 
-def _list_converter(element: Convert | None) -> Convert:
-    # A new list in any case: JSON has no other sequences.
-    return list if element is None else lambda values: [element(value) for value in values]
+def _list(element: Convert, values: Any) -> list[Any]:
+    return [element(value) for value in values]
 
 
-def _map_converter(item: Convert | None) -> Convert:
-    return dict if item is None else lambda values: {key: item(value) for key, value in values.items()}
+def _map(item: Convert, values: Any) -> dict[str, Any]:
+    return {key: item(value) for key, value in values.items()}
+
+
+def _identity(value: Any) -> Any:
+    return value
 
 
 def _epoch_seconds(value: dt.datetime) -> float:

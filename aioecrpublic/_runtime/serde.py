@@ -107,8 +107,7 @@ class Serde:
         for member in self._members(error.code):
             value = getattr(error, member.name, None)
             if member.name != "message" and value is not None:
-                convert = self._encoder.value(member.shape)
-                body[member.wire] = value if convert is None else convert(value)
+                body[member.wire] = self._encoder.value(member.shape)(value)
         return _encode(body).read()
 
     def error_members(self, code: str, body: Mapping[str, Any]) -> dict[str, Any]:

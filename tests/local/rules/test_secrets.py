@@ -58,7 +58,7 @@ def try_signature(server: LocalECRPublic) -> int:
 
 
 def try_session_token(server: LocalECRPublic) -> int:
-    other = Credentials(OTHER.access_key_id, OTHER.secret_access_key, "another token")
+    other = Credentials(OTHER.access_key_id, OTHER.secret_access_key, "another-token")
     return status_of(server, signed(server, CALL, credentials=other))
 
 
