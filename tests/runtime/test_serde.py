@@ -87,6 +87,7 @@ MADE: Mapping[str, Shape] = {
     "Blobs": Structure(
         Blobs, (Member("first", "first", "Data", required=True), Member("others", "others", "DataByName"))
     ),
+    "BlobsWithin": Structure(Blobs, (Member("others", "others", "DataByName"),)),
     "Refused": Structure(
         RefusedError,
         (
@@ -176,6 +177,11 @@ def test_large_blobs_are_kept_apart(size: int) -> None:
     }
 
 
+def test_blobs_are_found_however_deep() -> None:
+    request = Blobs(first=None, others={"a": [b"a", b"x" * (SMALL + 1)]})
+    assert [len(text) for text in encoded("BlobsWithin", request)["others"]["a"]] == [4, 87384]
+
+
 class Odd:
     """Not a type of any shape."""
 
@@ -223,6 +229,13 @@ def test_long_strings_make_a_request_large(request_: object, large: bool) -> Non
     assert [serde.is_large(request_), serde.is_large(request_)] == [large, large]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_json_may_come_in_any_encoding_and_with_space_around_it(encoding: str) -> None:
+    for text in ('{"theText":"\u00e9"}', ' {"theText":"\u00e9"}', '{"theText":"\u00e9"}\n '):
+        found = Serde(SERVICE).decode_response(taking("Optional"), text.encode(encoding))
+        assert found == Answer(text="\u00e9")
+
+
 def test_an_empty_body_is_an_empty_response() -> None:
     assert Serde(SERVICE).decode_response(taking("Optional"), b"") == Answer()
 
@@ -233,6 +246,7 @@ def test_an_empty_body_is_an_empty_response() -> None:
         (b"[]", "not a Answer: a JSON list where an object belongs"),
         (b"7", "not a Answer: a JSON int where an object belongs"),
         (b"{", "not a Answer: Expecting property name"),
+        (b"{} {}", "not a Answer: Extra data"),
         (b'{"theText": 7}', "not a Answer: a JSON int where a string belongs"),
     ],
 )
@@ -261,8 +275,9 @@ def test_a_response_has_its_own_lists_even_when_they_are_empty() -> None:
 
 def test_an_error_is_written_and_read_with_its_members() -> None:
     serde = Serde(SERVICE)
-    error = RefusedError("no", moment=MOMENT, texts=["a"], count=None)
+    error = RefusedError("no", moment=MOMENT, texts=["a"])
     body = json.loads(serde.encode_error(error))
+    assert json.loads(serde.encode_error(RefusedError("no", count=7)))["theCount"] == 7
     assert body == {"__type": "Refused", "message": "no", "theMoment": 1700000000, "theTexts": ["a"]}
     assert serde.error_members("Refused", body) == {"moment": MOMENT, "texts": ["a"]}
     assert serde.error_members("Refused", {"theMoment": None, "theCount": 0}) == {"count": 0}
