@@ -52,6 +52,9 @@ class _Key(NamedTuple):
     scope: str
     keyed: hmac.HMAC
 
+    def __repr__(self) -> str:
+        return f"_Key({self.scope})"
+
 
 class Signer:
     """Signs requests to one service in one region.
