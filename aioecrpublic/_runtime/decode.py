@@ -14,7 +14,17 @@ import attrs
 import pybase64
 
 from aioecrpublic._base import ECRPublicError
-from aioecrpublic._runtime.shapes import Blob, Boolean, ListOf, MapOf, Number, String, Structure, Timestamp
+from aioecrpublic._runtime.shapes import (
+    Blob,
+    Boolean,
+    Document,
+    ListOf,
+    MapOf,
+    Number,
+    String,
+    Structure,
+    Timestamp,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -202,11 +212,16 @@ def _blob(value: Any) -> bytes:
     return pybase64.b64decode(_string(value), validate=True)
 
 
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
 _SCALARS: Mapping[type[Shape], Convert] = {
     String: _string,
     Number: _integer,
     Boolean: _boolean,
     Timestamp: _timestamp,
+    Document: _as_it_is,
     Blob: _blob,
 }
 
@@ -243,4 +258,5 @@ _ZEROS: Mapping[type[Shape], Callable[[], Any]] = {
     Number: int,
     Timestamp: int,
     Boolean: bool,
+    Document: _none,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,7 +13,6 @@ from aioecrpublic._runtime.body import BlobSegment, blob_reader
 from aioecrpublic._runtime.shapes import Blob, BlobReader, ListOf, MapOf, Response, Structure, Timestamp
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Mapping
 
     from aioecrpublic._runtime.shapes import Shape
@@ -51,7 +51,7 @@ class Encoder:
         shape = self._shapes[name]
         match shape:
             case Timestamp():
-                return _epoch_seconds
+                return _iso if shape.iso else _epoch_seconds
             case Blob():
                 return _blob_segment
             case Structure():
@@ -96,6 +96,12 @@ def _identity(value: Any) -> Any:
 def _epoch_seconds(value: dt.datetime) -> float:
     seconds = value.timestamp()
     return int(seconds) if seconds.is_integer() else round(seconds, 6)
+
+
+def _iso(value: dt.datetime) -> str:
+    # To the millisecond, as Smithy writes a "date-time".
+    text = value.astimezone(dt.UTC).isoformat(timespec="milliseconds" if value.microsecond else "seconds")
+    return text.replace("+00:00", "Z")
 
 
 def _blob_segment(value: bytes | bytearray | memoryview | BlobReader) -> BlobSegment:

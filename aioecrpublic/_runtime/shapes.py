@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -10,6 +11,7 @@ from typing import (
     Protocol,
     TypeAlias,
     TypeVar,
+    Union,
     cast,
     runtime_checkable,
 )
@@ -17,8 +19,6 @@ from typing import (
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from aioecrpublic._runtime.errors import ServiceError
 
 
@@ -39,6 +39,8 @@ class BlobReader(Protocol):
         ...
 
 
+JSON: TypeAlias = Union[Mapping[str, "JSON"], Sequence["JSON"], str, float, bool, None]  # noqa: UP007 - recursive
+"""JSON of any kind: what a member has whose shape is a document."""
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 BlobInput: TypeAlias = BytesLike | BlobReader
 
@@ -149,7 +151,14 @@ class Boolean:
 
 @attrs.frozen(eq=False)
 class Timestamp:
-    """A point in time: epoch seconds with a fraction on the wire, a timezone-aware ``datetime`` here."""
+    """A point in time: a timezone-aware ``datetime`` here, epoch seconds or ISO 8601 on the wire."""
+
+    iso: bool = False
+
+
+@attrs.frozen(eq=False)
+class Document:
+    """JSON of any kind, as it is."""
 
 
 @attrs.frozen(eq=False)
@@ -197,7 +206,7 @@ class Structure:
     members: tuple[Member, ...] = ()
 
 
-Shape: TypeAlias = String | Number | Boolean | Timestamp | Blob | ListOf | MapOf | Structure
+Shape: TypeAlias = String | Number | Boolean | Timestamp | Document | Blob | ListOf | MapOf | Structure
 
 
 @attrs.frozen(eq=False)

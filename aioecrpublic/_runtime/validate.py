@@ -89,6 +89,7 @@ class _Checker:
                     self._wrong_type(path, value, "a bool")
             case Timestamp():
                 self._timestamp(value, path)
+        # What is left is a document, which may be anything.
 
     def _structure(self, shape: Structure, value: Any, path: str) -> None:
         if not isinstance(value, shape.cls):

@@ -46,7 +46,10 @@ def generate(service: str, out: Path | None, package: str | None = None) -> dict
     else:
         command = f"{_COMMAND} --service {service} --out {out.name}"
         target = Target(package=package or out.resolve().name, command=command)
-    return render_package(load_service(service), target)
+    model = load_service(service)
+    for name in model.left_out:
+        sys.stderr.write(f"codegen: {name} is left out: it streams events, which is not JSON alone\n")
+    return render_package(model, target)
 
 
 def _parser() -> argparse.ArgumentParser:

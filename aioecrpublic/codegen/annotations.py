@@ -19,6 +19,7 @@ _SCALARS: Mapping[str, str] = {
     "double": "float",
     "boolean": "bool",
     "timestamp": "dt.datetime",
+    "document": "JSON",
 }
 
 
@@ -51,10 +52,10 @@ class Annotator:
         if shape.type == "blob":
             return "BlobInput" if outgoing else "bytes"
         if shape.type == "list":
-            element = self.plain(shape.traits["member"]["shape"], outgoing=outgoing)
+            element = self.plain(shape.element("member"), outgoing=outgoing)
             return f"{'Sequence' if outgoing else 'list'}[{element}]"
         if shape.type == "map":
-            value = self.plain(shape.traits["value"]["shape"], outgoing=outgoing)
+            value = self.plain(shape.element("value"), outgoing=outgoing)
             return f"{'Mapping' if outgoing else 'dict'}[str, {value}]"
         return _SCALARS[shape.type]
 

@@ -12,7 +12,7 @@ from aioecrpublic.codegen.errors import GeneratorError
 
 _BLOCKS = frozenset({"p", "dt", "dd"})
 _CONTAINERS = frozenset({"ul", "ol", "dl", "li", "note", "important"})
-_INLINE = frozenset({"code", "a", "i", "b"})
+_INLINE = frozenset({"code", "a", "i", "b", "pre", "strong", "u", "zonbook", "xhtml"})
 _DROPPED = frozenset({"fullname"})
 _LABELS = {"note": "Note: ", "important": "Important: "}
 

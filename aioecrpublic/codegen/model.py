@@ -10,18 +10,25 @@ from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 
 from aioecrpublic.codegen.errors import GeneratorError
-from aioecrpublic.codegen.names import snake_case
+from aioecrpublic.codegen.names import class_name, snake_case
 from aioecrpublic.codegen.overlay import Overlay, load_overlay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _SCALARS = frozenset({"string", "integer", "long", "float", "double", "boolean", "timestamp", "blob"})
 _TRAITS = frozenset({
     "type", "documentation", "members", "required", "member", "key", "value", "min", "max", "pattern", "enum",
     "exception", "fault", "error", "sensitive", "deprecated", "deprecatedMessage", "union", "box",
-    "retryable", "synthetic", "deprecatedSince", "flattened",
+    "retryable", "synthetic", "deprecatedSince", "flattened", "document", "timestampFormat", "wrapper",
+    "event", "eventstream", "xmlOrder",
 })  # fmt: skip
+# What ``ServiceError`` and exceptions in general have; ``message`` is its own.
+_OF_ERRORS = frozenset({
+    "add_note", "args", "attempts", "code", "default_code", "default_status", "members", "modelled_retryable",
+    "operation", "request_id", "retry_delay", "retryable", "status", "throttling", "with_traceback",
+})  # fmt: skip
+_TIMESTAMPS = frozenset({"iso8601", "unixTimestamp"})
 _PROTOCOLS = {"1.0": "application/x-amz-json-1.0", "1.1": "application/x-amz-json-1.1"}
 
 
@@ -65,10 +72,14 @@ class ShapeModel:
         if self.type == "structure":
             return tuple(member.shape for member in self.members)
         if self.type == "list":
-            return (self.traits["member"]["shape"],)
+            return (self.element("member"),)
         if self.type == "map":
-            return (self.traits["key"]["shape"], self.traits["value"]["shape"])
+            return (self.element("key"), self.element("value"))
         return ()
+
+    def element(self, part: str) -> str:
+        """The name of the shape that ``member``, ``key`` or ``value`` of a list or map has."""
+        return class_name(self.traits[part]["shape"])
 
 
 @attrs.frozen
@@ -90,13 +101,18 @@ class OperationModel:
 
 @attrs.frozen(kw_only=True)
 class ServiceModel:
-    """One service: the model, its paginators, its endpoints, its overlay."""
+    """One service: the model, its paginators, its endpoints, its overlay.
+
+    Attributes:
+        left_out: The operations that answer or take streams of events, which is not JSON alone.
+    """
 
     name: str
     metadata: Mapping[str, Any]
     documentation: str
     shapes: Mapping[str, ShapeModel]
     operations: tuple[OperationModel, ...]
+    left_out: tuple[str, ...]
     endpoints: Mapping[tuple[str, bool, bool], str]
     overlay: Overlay
 
@@ -105,16 +121,20 @@ class ServiceModel:
         """The content type of its protocol."""
         return _PROTOCOLS[self.metadata["jsonVersion"]]
 
-    def reachable(self, roots: Iterator[str] | list[str]) -> set[str]:
+    def reachable(self, roots: Iterable[str]) -> set[str]:
         """The names of all shapes that ``roots`` are made of, themselves included."""
-        seen: set[str] = set()
-        todo = list(roots)
-        while todo:
-            name = todo.pop()
-            if name not in seen:
-                seen.add(name)
-                todo.extend(self.shapes[name].references())
-        return seen
+        return _reachable(self.shapes, roots)
+
+
+def _reachable(shapes: Mapping[str, ShapeModel], roots: Iterable[str]) -> set[str]:
+    seen: set[str] = set()
+    todo = list(roots)
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo.extend(shapes[name].references())
+    return seen
 
 
 def load_service(name: str) -> ServiceModel:
@@ -141,11 +161,17 @@ def read_service(
 ) -> ServiceModel:
     """The same from a model at hand; ``endpoints`` is left out for a service that has no rule set."""
     metadata = raw["metadata"]
-    if metadata["protocol"] != "json" or metadata.get("jsonVersion") not in _PROTOCOLS:
-        raise GeneratorError(f"{name} speaks {metadata['protocol']}; only JSON 1.0 and 1.1 are generated")
+    spoken = metadata.get("protocols", [metadata["protocol"]])
+    if "json" not in spoken or metadata.get("jsonVersion") not in _PROTOCOLS:
+        raise GeneratorError(f"{name} speaks {', '.join(spoken)}; only JSON 1.0 and 1.1 are generated")
     overlay = load_overlay(name)
-    shapes = {shape: _read_shape(shape, body) for shape, body in sorted(raw["shapes"].items())}
-    operations = tuple(_read_operations(raw["operations"], paginators, shapes))
+    shapes = {
+        class_name(shape): _read_shape(class_name(shape), body)
+        for shape, body in sorted(raw["shapes"].items())
+    }
+    streamed = {operation for operation, body in raw["operations"].items() if _streams(body, shapes)}
+    plain = {operation: body for operation, body in raw["operations"].items() if operation not in streamed}
+    operations = tuple(_read_operations(plain, paginators, shapes))
     _check_overlay(name, overlay, shapes, {operation.name for operation in operations})
     return ServiceModel(
         name=name,
@@ -153,9 +179,16 @@ def read_service(
         documentation=raw.get("documentation", ""),
         shapes=dict(sorted(shapes.items())),
         operations=operations,
+        left_out=tuple(sorted(streamed)),
         endpoints=endpoints.resolve(overlay.regions) if endpoints else {},
         overlay=overlay,
     )
+
+
+def _streams(operation: Mapping[str, Any], shapes: Mapping[str, ShapeModel]) -> bool:
+    """Whether the operation takes or answers a stream of events."""
+    roots = [class_name(operation[way]["shape"]) for way in ("input", "output") if way in operation]
+    return any(shapes[name].traits.get("eventstream") for name in _reachable(shapes, roots))
 
 
 def _read_shape(name: str, body: Mapping[str, Any]) -> ShapeModel:
@@ -164,12 +197,17 @@ def _read_shape(name: str, body: Mapping[str, Any]) -> ShapeModel:
         raise GeneratorError(f"{name}: unknown type {kind!r}")
     if unknown := set(body) - _TRAITS:
         raise GeneratorError(f"{name}: unknown traits {sorted(unknown)}")
+    if (form := body.get("timestampFormat", "unixTimestamp")) not in _TIMESTAMPS:
+        raise GeneratorError(f"{name}: unknown timestamp format {form!r}")
+    if body.get("document"):
+        kind = "document"
     required = set(body.get("required", ()))
     members = tuple(
-        MemberModel(wire, member["shape"], wire in required, member.get("documentation", ""))
+        MemberModel(wire, class_name(member["shape"]), wire in required, member.get("documentation", ""))
         for wire, member in body.get("members", {}).items()
     )
-    return ShapeModel(name, kind, body, members, body.get("documentation", ""))
+    shape = ShapeModel(name, kind, body, members, body.get("documentation", ""))
+    return _out_of_the_way(shape, _OF_ERRORS) if shape.is_error else shape
 
 
 def _read_operations(
@@ -181,21 +219,21 @@ def _read_operations(
     for name, body in sorted(raw.items()):
         request = _own_structure(body.get("input"), f"{name}Request", shapes, taken)
         response = _own_structure(body.get("output"), f"{name}Response", shapes, taken)
-        errors = tuple(sorted(error["shape"] for error in body.get("errors", ())))
-        shapes[response] = _beside_metadata(shapes[response])
+        errors = tuple(sorted(class_name(error["shape"]) for error in body.get("errors", ())))
+        shapes[response] = _out_of_the_way(shapes[response], frozenset({"metadata"}))
         pagination = paginators.get(name)
         if pagination is not None and not _is_plain(pagination, shapes[request], shapes[response], shapes):
             pagination = None
         yield OperationModel(name, request, response, errors, body.get("documentation", ""), pagination)
 
 
-def _beside_metadata(response: ShapeModel) -> ShapeModel:
-    """The response, its members out of the way of the ``metadata`` that every response has."""
+def _out_of_the_way(shape: ShapeModel, taken: frozenset[str]) -> ShapeModel:
+    """The structure, its members out of the way of the attributes that its class has anyway."""
     members = tuple(
-        attrs.evolve(member, name="metadata_") if member.name == "metadata" else member
-        for member in response.members
+        attrs.evolve(member, name=f"{member.name}_") if member.name in taken else member
+        for member in shape.members
     )
-    return attrs.evolve(response, members=members)
+    return attrs.evolve(shape, members=members)
 
 
 def _is_plain(
@@ -220,7 +258,7 @@ def _own_structure(
     taken: set[str],
 ) -> str:
     """The structure's name; a copy of its own for an operation that has none or shares one with another."""
-    name = reference["shape"] if reference else fallback
+    name = class_name(reference["shape"]) if reference else fallback
     if name in taken or name not in shapes:
         source = shapes.get(name)
         shapes[fallback] = (

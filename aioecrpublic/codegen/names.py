@@ -12,11 +12,21 @@ _TAKEN = frozenset({
     "attrs", "bool", "bytes", "dict", "dt", "float", "int", "list", "self", "str",
     "BlobInput", "Mapping", "Sequence",
 })  # fmt: skip
+# And those that they give to something else at module level, where a class would shadow them.
+_TAKEN_CLASSES = frozenset(
+    {"JSON", "Mapping", "Model", "Request", "Response", "Sequence", "StrEnum", "BlobInput"}
+)
+
+
+def class_name(shape: str) -> str:
+    """The shape's name as a class's, changed by an underscore where the generated modules need the word."""
+    return f"{shape}_" if shape in _TAKEN_CLASSES else shape
 
 
 def snake_case(name: str) -> str:
     """The member or operation name in snake_case, changed by an underscore where Python needs the word."""
-    snake = re.sub(r"\W", "_", xform_name(name))
+    # attrs would take an underscore in front for a private member, and leave it out of the arguments.
+    snake = re.sub(r"\W", "_", xform_name(name)).lstrip("_")
     return f"{snake}_" if keyword.iskeyword(snake) or snake in _TAKEN else snake
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _WIDTH = 100
 _LINE = 110
-_HELPERS = frozenset({"Sequence", "Mapping", "StrEnum", "BlobInput", "Model", "Request", "Response"})
 
 
 @attrs.frozen(kw_only=True)
@@ -100,10 +99,6 @@ class _Renderer:
         self.sent = frozenset(inputs - outputs)
         self.requests = {operation.input: operation for operation in model.operations}
         self.responses = {operation.output for operation in model.operations}
-        if taken := sorted(self.used & _HELPERS):
-            raise GeneratorError(
-                f"{model.name}: shapes {taken} have the names of helpers in the generated modules"
-            )
 
     def types(self) -> dict[str, object]:
         enums = [shape for shape in self._used() if shape.is_enum]
@@ -118,7 +113,7 @@ class _Renderer:
                     *_from("aioecrpublic._runtime.redact", _named(body, "show_blob", "show_secret")),
                     *_from(
                         "aioecrpublic._runtime.shapes",
-                        [*_named(body, "BlobInput"), "Model", "Request", "Response"],
+                        [*_named(body, "BlobInput", "JSON"), "Model", "Request", "Response"],
                     ),
                 ],
             ),
@@ -137,6 +132,7 @@ class _Renderer:
                     [
                         *([f"from {self.target.package} import types"] if "types." in body else []),
                         "from aioecrpublic._runtime.errors import ServiceError",
+                        *_from("aioecrpublic._runtime.shapes", _named(body, "JSON")),
                     ]
                 ),
             ),
@@ -162,7 +158,9 @@ class _Renderer:
                         f"from {self.target.package}.service import SERVICE",
                         "from aioecrpublic._runtime.client import BaseClient",
                         *(["from aioecrpublic._runtime.paginate import Paginator"] if paginators else []),
-                        *_from("aioecrpublic._runtime.shapes", [*_named(body, "BlobInput"), "Service"]),
+                        *_from(
+                            "aioecrpublic._runtime.shapes", [*_named(body, "BlobInput", "JSON"), "Service"]
+                        ),
                     ]
                 ),
             ),
@@ -179,6 +177,7 @@ class _Renderer:
         kinds = [
             "Blob",
             "Boolean",
+            "Document",
             "ListOf",
             "MapOf",
             "Member",
@@ -341,7 +340,7 @@ class _Renderer:
         pagination = operation.pagination or {}
         output = self.model.shapes[operation.output]
         result = next(member for member in output.members if member.wire == pagination["result_key"])
-        element = self.model.shapes[result.shape].traits["member"]["shape"]
+        element = self.model.shapes[result.shape].element("member")
         shape = self.model.shapes[operation.input]
         text = [
             f"Every item that ``{operation.method}`` answers, page after page, as an async iterator.",
@@ -400,14 +399,16 @@ class _Renderer:
                 limits += ["integer=False"] if shape.type in {"float", "double"} else []
                 value = f"Number({', '.join(limits)})"
             case "list":
-                value = f"ListOf({', '.join([_literal(traits['member']['shape']), *limits])})"
+                value = f"ListOf({', '.join([_literal(shape.element('member')), *limits])})"
             case "map":
-                key, item = traits["key"]["shape"], traits["value"]["shape"]
+                key, item = shape.element("key"), shape.element("value")
                 value = f"MapOf({', '.join([_literal(key), _literal(item), *limits])})"
             case "structure":
                 module = "errors" if shape.is_error else "types"
                 members = _tuple([_member_entry(member) for member in shape.members], 4)
                 value = f"Structure({module}.{shape.name}{', ' + members if shape.members else ''})"
+            case "timestamp":
+                value = f"Timestamp({'iso=True' if traits.get('timestampFormat') == 'iso8601' else ''})"
             case _:
                 value = f"{shape.type.capitalize()}({', '.join(limits)})"
         return f"{_literal(shape.name)}: {value}"

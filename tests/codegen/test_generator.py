@@ -15,6 +15,7 @@ import pytest
 from aioecrpublic import Credentials, ECRPublicClient
 from aioecrpublic._generated import errors, types
 from aioecrpublic._generated.service import OPERATIONS, SERVICE, SHAPES
+from aioecrpublic._runtime.serde import Serde
 from aioecrpublic._runtime.shapes import Structure
 from aioecrpublic.codegen import __main__ as command
 from aioecrpublic.codegen.docs import lines
@@ -24,6 +25,7 @@ from aioecrpublic.codegen.names import constant_case, snake_case
 from aioecrpublic.codegen.patterns import is_python_pattern
 from aioecrpublic.codegen.render import Target, render_package
 from tests.support import oracle
+from tests.support.soak import SOAK
 from tests.support.wire import Wire, answer, error
 
 if TYPE_CHECKING:
@@ -142,6 +144,7 @@ def changed(**shapes: Any) -> dict[str, Any]:
         (changed(Odd={"type": "character"}), "Odd: unknown type 'character'"),
         (changed(Odd={"type": "string", "sparkling": True}), r"Odd: unknown traits \['sparkling'\]"),
         (changed(Name={"type": "string", "documentation": "ok"}), None),
+        (changed(Odd={"type": "timestamp", "timestampFormat": "rfc822"}), "Odd: unknown timestamp format"),
         (mini()["model"] | {"metadata": {"protocol": "rest-xml"}}, "mini speaks rest-xml"),
     ],
 )
@@ -151,6 +154,79 @@ def test_a_model_that_is_not_understood_is_refused(raw: dict[str, Any], message:
         return
     with pytest.raises(GeneratorError, match=message):
         rendered(raw)
+
+
+def test_a_service_that_speaks_json_among_others_is_spoken_to_in_json() -> None:
+    raw = mini()["model"]
+    raw["metadata"] |= {"protocol": "smithy-rpc-v2-cbor", "protocols": ["smithy-rpc-v2-cbor", "json"]}
+    assert 'content_type="application/x-amz-json-1.1"' in rendered(raw)["service.py"]
+
+
+def test_documents_and_written_timestamps_are_known() -> None:
+    raw = changed(
+        Thing={"type": "structure", "members": {"free": {"shape": "Free"}, "made": {"shape": "Made"}}},
+        Free={"type": "structure", "members": {}, "document": True},
+        Made={"type": "timestamp", "timestampFormat": "iso8601"},
+    )
+    files = rendered(raw)
+    assert "    free: JSON | None = None" in files["types.py"]
+    assert '"Free": Document(),' in files["service.py"]
+    assert '"Made": Timestamp(iso=True),' in files["service.py"]
+
+
+def test_a_shape_with_a_name_of_ours_is_renamed() -> None:
+    raw = changed(
+        Thing={"type": "structure", "members": {"all": {"shape": "Models"}, "ACLs": {"shape": "Name"}}},
+        Models={"type": "list", "member": {"shape": "Model"}},
+        Model={"type": "structure", "members": {"name": {"shape": "Name"}}},
+    )
+    files = rendered(raw)
+    assert "class Model_(Model):" in files["types.py"]
+    assert "    all: list[Model_] = attrs.field(factory=list)" in files["types.py"]
+    assert "    acls: str | None = None" in files["types.py"]
+    assert '"Models": ListOf("Model_"),' in files["service.py"]
+
+
+def test_members_of_errors_do_not_hide_what_errors_have() -> None:
+    members = {"code": {"shape": "Name"}, "Status": {"shape": "Limit"}, "message": {"shape": "Name"}}
+    raw = changed(ThingMissingException={"type": "structure", "exception": True, "members": members})
+    text = rendered(raw)["errors.py"]
+    assert 'members: ClassVar[tuple[str, ...]] = ("code_", "status_")' in text
+    assert "    code_: str | None = None" in text
+
+
+def test_operations_that_stream_are_left_out_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["--service", "kinesis", "--out", str(tmp_path / "kinesis")]) == 0
+    assert "codegen: SubscribeToShard is left out" in capsys.readouterr().err
+    text = (tmp_path / "kinesis" / "operations.py").read_text()
+    assert "def subscribe_to_shard(" not in text
+    assert "def put_record(" in text
+
+
+def json_services() -> list[str]:
+    """Services with something that others have not; in a soak, all that speak JSON."""
+    if not SOAK:
+        return ["b2bi", "codecommit", "cognito-idp", "frauddetector", "health", "logs", "memorydb", "mturk"]
+    session = oracle.session.Session()
+    found = {name: session.get_service_model(name).metadata for name in session.get_available_services()}
+    return [name for name, meta in found.items() if "json" in meta.get("protocols", [meta["protocol"]])]
+
+
+@pytest.mark.timeout(600)
+def test_any_json_service_of_botocore_can_be_generated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in json_services():
+        package = f"any_{name.replace('-', '_')}"
+        assert command.main(["--service", name, "--out", str(tmp_path / package)]) == 0
+        service = importlib.import_module(f"{package}.service").SERVICE
+        importlib.import_module(f"{package}.operations")
+        serde = Serde(service)
+        for operation in service.operations.values():
+            assert serde.decode_response(operation, b"{}") == serde.decode_response(operation, b"")
 
 
 def test_an_unknown_tag_is_refused() -> None:
@@ -235,7 +311,7 @@ def test_patterns_of_other_engines_are_left_to_the_service(pattern: str, readabl
 @pytest.fixture(scope="module")
 def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("others")
-    for service in ("ecr", "kms", "ssm", "dynamodb"):
+    for service in ("ecr", "kms", "ssm", "dynamodb", "firehose", "b2bi"):
         assert command.main(["--service", service, "--out", str(folder / f"other_{service}")]) == 0
     return folder
 
