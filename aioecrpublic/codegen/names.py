@@ -7,9 +7,9 @@ import re
 
 from botocore import xform_name
 
-# Names that the generated modules use for something else at class level, where a member would shadow them.
+# Names that the generated modules use for something else where members and arguments would shadow them.
 _TAKEN = frozenset({
-    "attrs", "bool", "bytes", "dict", "dt", "float", "int", "list", "self", "str",
+    "attrs", "bool", "bytes", "dict", "dt", "float", "int", "list", "self", "service", "str", "types",
     "BlobInput", "Mapping", "Sequence",
 })  # fmt: skip
 # And those that they give to something else at module level, where a class would shadow them.

@@ -253,6 +253,8 @@ def test_an_unknown_service_is_refused(capsys: pytest.CaptureFixture[str], tmp_p
         ("class", "class_"),
         ("from", "from_"),
         ("list", "list_"),
+        ("service", "service_"),
+        ("ACLs", "acls"),
         ("datetime", "datetime"),
         ("a.b", "a_b"),
     ],
