@@ -11,9 +11,9 @@ from aioecrpublic.codegen.errors import GeneratorError
 try:
     from aioecrpublic.codegen.model import load_service
     from aioecrpublic.codegen.render import Target, render_package
-except ModuleNotFoundError as missing:
+except ModuleNotFoundError as _missing:
     raise SystemExit(
-        f"codegen: {missing.name} is not installed; run: pip install 'aioecrpublic[codegen]'"
+        f"codegen: {_missing.name} is not installed; run: pip install 'aioecrpublic[codegen]'"
     ) from None
 
 _OWN_SERVICE = "ecr-public"

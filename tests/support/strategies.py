@@ -10,7 +10,17 @@ import attrs
 from hypothesis import strategies as st
 
 from aioecrpublic._generated.service import SHAPES
-from aioecrpublic._runtime.shapes import Blob, Boolean, ListOf, MapOf, Number, String, Structure, Timestamp
+from aioecrpublic._runtime.shapes import (
+    Blob,
+    Boolean,
+    Document,
+    ListOf,
+    MapOf,
+    Number,
+    String,
+    Structure,
+    Timestamp,
+)
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
@@ -42,6 +52,8 @@ def value(name: str) -> SearchStrategy[Any]:  # noqa: PLR0911 - one for each kin
             return st.lists(value(shape.element), min_size=least, max_size=max(least, min(shape.max or 4, 4)))
         case MapOf():
             return st.dictionaries(value(shape.key), value(shape.value), max_size=3)
+        case Document():
+            return st.dictionaries(st.text(_TEXT, max_size=5), st.integers(0, 9), max_size=3)
         case Structure():
             return structure(shape)
 
