@@ -78,8 +78,8 @@ async def listening(
             lambda: _Connection(manager, loop, settings.idle_timeout), host, port
         )
     except OSError as error:
-        # asyncio says in front of the reason what is said here already.
-        reason = (error.strerror or str(error)).rpartition(": ")[2]
+        # asyncio says in front of the reason what is said here already, and from Python 3.13 on a number too.
+        reason = (error.strerror or str(error)).rpartition(": ")[2].removeprefix(f"[errno {error.errno}] ")
         raise ConfigurationError(f"cannot listen on {host} port {port}: {reason}") from error
     try:
         yield Address(*server.sockets[0].getsockname()[:2])
