@@ -75,7 +75,7 @@ TARGETS = {
     "budget": _push("budget", "budget"),
     "blobs": _local("blobs", "test_blobs"),
     "database": _local("database", "test_database"),
-    "layers": _local("operations/layers", "rules/test_layers", "rules/test_limits"),
+    "layers": _local("operations/layers", "test_layers"),
 }
 
 

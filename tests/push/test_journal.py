@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import signal
 import sqlite3
+import threading
+import time
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +19,6 @@ from aioecrpublic.push.journal import Journal, Left
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 DIGEST = f"sha256:{'a' * 64}"
 
@@ -92,13 +96,13 @@ async def test_another_programs_database_is_set_aside_whole(tmp_path: Path, dest
 async def test_two_pushes_cannot_use_one_journal(tmp_path: Path, destination: Destination) -> None:
     async with Journal(tmp_path / "journal") as journal:
         await journal.confirm(destination, DIGEST, "u", 5)
-        with pytest.raises(PushError, match="in use by another push"):
+        with pytest.raises(PushError, match=r"^journal .*/journal: in use by another push$"):
             async with Journal(tmp_path / "journal"):
                 pass
 
 
 async def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PushError, match="no/such/journal"):
+    with pytest.raises(PushError, match=r"^journal .*/no/such/journal: unable to open database file$"):
         async with Journal(tmp_path / "no/such/journal"):
             pass
 
@@ -135,3 +139,93 @@ async def test_what_was_confirmed_survives_kill_9(tmp_path: Path, destination: D
         assert left is not None
         assert left.confirmed >= written.value
         assert journal.damaged is None
+
+
+async def test_all_work_is_one_threads(tmp_path: Path) -> None:
+    def whose() -> threading.Thread:
+        # Long enough for a second thread to be found idle, or made, if there could be one.
+        time.sleep(0.01)
+        return threading.current_thread()
+
+    async with Journal(tmp_path / "journal") as journal:
+        (thread,) = set(await asyncio.gather(*(journal._run(whose) for _ in range(4))))
+    assert thread.name.startswith("aioecrpublic-journal")
+
+
+async def test_closing_is_finished_even_when_it_is_cancelled(
+    tmp_path: Path, destination: Destination
+) -> None:
+    stack, hold = AsyncExitStack(), threading.Event()
+    journal = await stack.enter_async_context(Journal(tmp_path / "journal"))
+    await journal.confirm(destination, DIGEST, "u", 5)
+    busy = asyncio.create_task(journal._run(hold.wait))
+    ending = asyncio.create_task(stack.aclose())
+    await asyncio.sleep(0)
+    ending.cancel()
+    await asyncio.sleep(0.01)
+    assert not ending.done()
+    hold.set()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    await busy
+    async with Journal(tmp_path / "journal") as again:
+        assert await again.find(destination, DIGEST) == Left("u", 5)
+
+
+async def test_a_journal_that_is_not_open_says_so(tmp_path: Path, destination: Destination) -> None:
+    journal = Journal(tmp_path / "journal")
+    for use in (journal.find(destination, DIGEST), journal.forget(destination, DIGEST)):
+        with pytest.raises(PushError, match=rf"^journal {tmp_path}/journal is not open$"):
+            await use
+    await journal.close()
+
+
+async def test_each_damaged_file_is_kept_under_a_name_of_its_own(
+    tmp_path: Path, destination: Destination, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "journal"
+    for number in (1, 2, 3):
+        path.write_bytes(bytes([number]) * 5000)
+        for suffix in ("-wal", "-shm"):
+            Path(f"{path}{suffix}").write_bytes(b"of the damaged one")
+        async with Journal(path) as journal:
+            assert journal.damaged is not None
+            assert journal.damaged.moved_to == f"{path}.damaged-{number}"
+            assert not Path(f"{path}-shm").exists()
+            await journal.confirm(destination, DIGEST, "u", 5)
+        assert caplog.messages[-1] == (
+            f"journal {path} is damaged (file is not a database); moved to {path}.damaged-{number}"
+        )
+    assert {found.name for found in tmp_path.iterdir()} == {
+        "journal",
+        *(f"journal.damaged-{number}" for number in (1, 2, 3)),
+    }
+
+
+async def test_a_journal_of_another_version_is_set_aside(
+    tmp_path: Path, destination: Destination, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "journal"
+    async with Journal(path) as journal:
+        await journal.confirm(destination, DIGEST, "u", 5)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 7")
+    async with Journal(path) as journal:
+        assert await journal.find(destination, DIGEST) is None
+    assert f"journal {path} is damaged (version 7 is not a journal's)" in caplog.text
+
+
+async def test_pages_that_are_damaged_are_noticed(
+    tmp_path: Path, destination: Destination, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "journal"
+    async with Journal(path) as journal:
+        for number in range(200):
+            await journal.confirm(destination, f"{DIGEST}{number}", "u" * 50, number)
+    content = bytearray(path.read_bytes())
+    # Neither the header nor the schema, which are on the first page.
+    content[5 * 4096 + 100 : 5 * 4096 + 3000] = bytes(2900)
+    path.write_bytes(content)
+    async with Journal(path) as journal:
+        assert journal.damaged is not None
+    assert "is damaged (*** in database main ***" in caplog.text
