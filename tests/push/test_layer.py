@@ -13,7 +13,7 @@ import pytest
 
 from aioecrpublic import ECRPublicClient, ImageError, PushError
 from aioecrpublic._runtime.transport import Reply
-from aioecrpublic.errors import ConnectError, ServiceError
+from aioecrpublic.errors import ConnectError, InvalidLayerPartException, ServiceError
 from aioecrpublic.local import LocalECRPublic, Settings
 from aioecrpublic.push import (
     LayerCompleted,
@@ -106,10 +106,10 @@ class Between:
 @pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalECRPublic]:
     """A registry of tiny parts."""
-    monkeypatch.setattr(sizes, "SMALLEST_PART", 10)
+    monkeypatch.setattr(sizes, "SMALLEST_PART", 5)
     monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.0)
     monkeypatch.setattr(module, "SHORTEST_PAUSE", 0.0)
-    async with LocalECRPublic(settings=Settings(part_size=10, smallest_part=10)) as server:
+    async with LocalECRPublic(settings=Settings(part_size=10, smallest_part=5)) as server:
         yield server
 
 
@@ -233,6 +233,16 @@ async def test_a_part_that_was_lost_is_sent_again(
     assert await stored(server)
 
 
+async def test_a_part_that_is_lost_again_and_again_is_given_up(
+    between: Between, uploading: Uploading
+) -> None:
+    for number in range(2, 30):
+        between.faults[PART, number] = Fault(LOST)
+    with pytest.raises(PushError, match=r"\(sending bytes 10-19 again after ConnectError; .*is lost$"):
+        await uploading.run()
+    assert between.parts() == [PARTS[0], *[PARTS[1]] * 10]
+
+
 async def test_a_part_whose_reply_was_lost_is_gone_on_behind(
     server: LocalECRPublic, between: Between, uploading: Uploading
 ) -> None:
@@ -286,6 +296,15 @@ async def test_an_upload_that_is_lost_begins_again(
     assert [first for first, _ in uploading.retried()] == [0]
     assert (result.bytes_sent, result.retries, result.uploaded) == (55, 1, True)
     assert await stored(server)
+
+
+async def test_an_upload_that_does_not_know_itself_is_lost(between: Between, uploading: Uploading) -> None:
+    between.faults[PART, 2] = Fault(refusal("InvalidLayerPartException"))
+    await uploading.run()
+    (retried,) = uploading.of(PartRetried)
+    upload_id = between.sent[1][1]["uploadId"]
+    assert str(retried.error) == f"upload {upload_id} does not say where it stands"
+    assert isinstance(retried.error.__cause__, InvalidLayerPartException)
 
 
 async def test_what_is_lost_too_often_is_given_up_with_the_reason(
@@ -405,7 +424,7 @@ async def test_a_layer_stored_as_another_is_an_error(between: Between, uploading
 async def test_empty_layers_are_refused_before_anything_is_sent(
     between: Between, uploading: Uploading
 ) -> None:
-    with pytest.raises(ImageError, match="is empty"):
+    with pytest.raises(ImageError, match=f"{digest_of(b'')} is empty"):
         await uploading.run(b"", digest=digest_of(b""))
     assert (between.sent, uploading.events) == ([], [])
 
@@ -474,8 +493,9 @@ async def test_an_upload_is_gone_on_with(
     async with Journal(path) as journal:
         result = await uploading.run(journal=journal)
     # The first is from beyond the layer: the answer tells where the upload stands.
-    assert between.operations() == [PART, PART, PART, COMPLETE]
-    assert between.parts() == [(36, 36), (20, 29), (30, 34)]
+    assert between.operations() == [PART, PART, PART, PART, COMPLETE]
+    # What the service asks for is not known any more.
+    assert between.parts() == [(36, 36), (20, 24), (25, 29), (30, 34)]
     assert uploading.of(LayerResumed) == [LayerResumed(digest=DIGEST, bytes_confirmed=20)]
     assert {event.bytes_resumed for event in uploading.of(LayerProgress)} == {20}
     assert (result.bytes_sent, result.retries, result.uploaded) == (15, 0, True)
@@ -484,26 +504,32 @@ async def test_an_upload_is_gone_on_with(
 
 
 @pytest.mark.parametrize(
-    ("fault", "first"),
+    ("fault", "first", "last"),
     [
         # What it stands at is not known: the journal's word is as good.
-        (Fault(LOST), 20),
-        (Fault(refusal("ServerException", 500)), 20),
-        (Fault(refusal("InvalidLayerPartException")), 20),
+        (Fault(LOST), 20, 24),
+        (Fault(refusal("ServerException", 500)), 20, 24),
+        (Fault(refusal("InvalidLayerPartException")), 20, 24),
         # It cannot be gone on with.
-        (Fault(refusal("UploadNotFoundException")), 0),
-        (Fault((200, {})), 0),
+        (Fault(refusal("UploadNotFoundException")), 0, 9),
+        (Fault((200, {})), 0, 9),
     ],
 )
 async def test_an_upload_that_does_not_say_where_it_stands(
-    server: LocalECRPublic, between: Between, uploading: Uploading, path: Path, fault: Fault, first: int
+    server: LocalECRPublic,
+    between: Between,
+    uploading: Uploading,
+    path: Path,
+    fault: Fault,
+    first: int,
+    last: int,
 ) -> None:
     await left_behind(uploading, path, 20)
     between.sent.clear()
     between.faults[PART, 1] = fault
     async with Journal(path) as journal:
         result = await uploading.run(journal=journal)
-    assert between.parts()[1] == (first, first + 9)
+    assert between.parts()[1] == (first, last)
     assert between.operations().count(INITIATE) == (first == 0)
     assert [event.bytes_confirmed for event in uploading.of(LayerResumed)] == ([] if first == 0 else [first])
     assert (result.uploaded, result.bytes_sent) == (True, 35 - first)
