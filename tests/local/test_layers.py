@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -184,7 +186,8 @@ def test_availability_has_all_its_members(context: Context, clock: Clock) -> Non
 
 
 @pytest.mark.parametrize(
-    "digest", ["", f"md5:{'a' * 66}", f"sha256:{'g' * 64}", f"sha256:{'a' * 65}", "a" * 71]
+    "digest",
+    ["", f"md5:{'a' * 66}", f"sha256:{'g' * 64}", f"sha256:{'X' * 64}", f"sha256:{'a' * 65}", "a" * 71],
 )
 def test_what_is_no_digest_is_a_failure(context: Context, digest: str) -> None:
     reply = check(context, digest)
@@ -384,3 +387,32 @@ def test_missing_layers_are_those_of_the_repository(context: Context) -> None:
     with context.state.database.transaction() as cursor:
         missing = layers.missing_layers(cursor, APP, [nowhere, here, elsewhere])
     assert missing == [nowhere, elsewhere]
+
+
+@pytest.mark.parametrize("work", ["append", "digest"])
+def test_uploads_do_not_wait_for_each_other(
+    context: Context, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    slow, quick = begin(context), begin(context)
+    send(context, slow, 0, b"12345")
+    begun, end = threading.Event(), threading.Event()
+    do: Callable[..., Any] = getattr(context.state.blobs, work)
+
+    def dawdle(upload: str, *arguments: object) -> Any:
+        if upload == slow:
+            begun.set()
+            assert end.wait(20)
+        return do(upload, *arguments)
+
+    monkeypatch.setattr(context.state.blobs, work, dawdle)
+    with ThreadPoolExecutor(2) as threads:
+        if work == "append":
+            first = threads.submit(send, context, slow, 5, b"67890")
+        else:
+            first = threads.submit(complete, context, slow, digest_of(b"12345"))  # type: ignore[arg-type]
+        assert begun.wait(20)
+        send(context, quick, 0, b"1")
+        complete(context, quick, digest_of(b"1"))
+        assert not first.done()
+        end.set()
+        first.result(20)
