@@ -70,7 +70,7 @@ TARGETS = {
     "body": _runtime("body", "body"),
     "layer": _push("layer", "layer"),
     "parts": _push("parts", "parts", "layer"),
-    "prefetch": _push("prefetch", "layer"),
+    "prefetch": _push("prefetch", "prefetch"),
     "upload": _push("upload", "layer"),
     "patience": _push("patience", "patience"),
     "journal": _push("journal", "journal"),
