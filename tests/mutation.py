@@ -65,7 +65,6 @@ TARGETS = {
     "retry": _runtime("retry", "retries"),
     "decode": _runtime("decode", "decode"),
     "encode": _runtime("encode", "serde"),
-    "compiled": _runtime("compiled", "decode", "serde"),
     "serde": _runtime("serde", "serde", "protocol"),
     "body": _runtime("body", "body"),
     "layer": _push("layer", "layer"),

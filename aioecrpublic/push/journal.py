@@ -120,7 +120,7 @@ class Journal:
             self._database = self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=0)
+        database = sqlite3.connect(self._path, isolation_level=None, timeout=0)
         try:
             # Exclusive: two pushes that continue the same upload would only hinder each other.
             database.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -180,6 +180,12 @@ async def test_a_journal_that_is_not_open_says_so(tmp_path: Path, destination: D
     await journal.close()
 
 
+async def test_what_cannot_be_written_is_told(tmp_path: Path, destination: Destination) -> None:
+    async with Journal(tmp_path / "journal") as journal:
+        with pytest.raises(PushError, match=r"^journal .*/journal: CHECK constraint failed"):
+            await journal.confirm(destination, DIGEST, "u", -1)
+
+
 async def test_each_damaged_file_is_kept_under_a_name_of_its_own(
     tmp_path: Path, destination: Destination, caplog: pytest.LogCaptureFixture
 ) -> None:
