@@ -70,7 +70,7 @@ TARGETS = {
     "layer": _push("layer", "layer"),
     "parts": _push("parts", "parts", "layer"),
     "prefetch": _push("prefetch", "prefetch"),
-    "upload": _push("upload", "layer"),
+    "upload": _push("upload", "upload", "layer"),
     "patience": _push("patience", "patience"),
     "journal": _push("journal", "journal"),
     "sizes": _push("sizes", "sizes"),

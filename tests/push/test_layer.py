@@ -503,6 +503,31 @@ async def test_an_upload_is_gone_on_with(
     assert await stored(server)
 
 
+@pytest.mark.parametrize(("noted", "sent"), [(10, 20), (20, 10)])
+async def test_the_service_knows_better_than_the_journal(
+    server: LocalECRPublic,
+    client: ECRPublicClient,
+    between: Between,
+    uploading: Uploading,
+    path: Path,
+    noted: int,
+    sent: int,
+) -> None:
+    await left_behind(uploading, path, sent)
+    upload_id = between.sent[-1][1]["uploadId"]
+    between.sent.clear()
+    where = {"repositoryName": REPOSITORY, "registryId": "123456789012"}
+    async with Journal(path) as journal:
+        await journal.confirm(Destination(client, REPOSITORY, "123456789012"), DIGEST, upload_id, noted)
+        await uploading.run(journal=journal, registry_id="123456789012")
+        await journal.forget(Destination(client, REPOSITORY), DIGEST)
+    asked = {"uploadId": upload_id, "partFirstByte": 36, "partLastByte": 36, "layerPartBlob": "AA=="}
+    assert between.sent[0] == (PART, {**where, **asked})
+    assert between.parts()[1][0] == sent
+    assert [event.bytes_confirmed for event in uploading.of(LayerResumed)] == [sent]
+    assert await stored(server)
+
+
 @pytest.mark.parametrize(
     ("fault", "first", "last"),
     [
