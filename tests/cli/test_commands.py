@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aioecrpublic import ECRPublicClient
-from aioecrpublic.local import LocalECRPublic
+from aioecrpublic.local import Fault, FaultKind, LocalECRPublic
 from tests.support.oci import write_image, write_index
 from tests.support.processes import environment, run
 
@@ -113,8 +113,10 @@ async def test_local_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
 
 
 async def test_an_interrupted_push_says_how_to_go_on(tmp_path: Path) -> None:
-    write_image(tmp_path / "image", layers=1, layer_size=64 * 1024 * 1024)
-    async with LocalECRPublic() as server:
+    write_image(tmp_path / "image", layers=1, layer_size=8 * 1024 * 1024)
+    # So that it cannot be done before it is interrupted.
+    waiting = Fault(kind=FaultKind.DELAY, operation="CompleteLayerUpload", delay=5)
+    async with LocalECRPublic(faults=[waiting]) as server:
         async with ECRPublicClient(
             endpoint_url=server.endpoint_url, credentials=server.credentials
         ) as client:
