@@ -111,6 +111,7 @@ def test_what_is_missing_though_required_is_its_zero(message: dict[str, None]) -
         ratio=0.0,
         flag=False,
         moment=EPOCH,
+        written=EPOCH,
         data=b"",
         texts=[],
         counts={},

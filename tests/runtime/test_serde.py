@@ -155,13 +155,20 @@ def test_json_is_compact_and_ascii(shape: str, request_: object, wire: bytes) ->
 
 
 @pytest.mark.parametrize(
-    ("micros", "wire"), [(0, b"1700000000"), (500_000, b"1700000000.5"), (123_457, b"1700000000.123457")]
+    ("micros", "seconds", "written"),
+    [
+        (0, b"1700000000", b"2023-11-14T22:13:20Z"),
+        (500_000, b"1700000000.5", b"2023-11-14T22:13:20.500Z"),
+        (123_457, b"1700000000.123457", b"2023-11-14T22:13:20.123Z"),
+    ],
 )
-def test_moments_are_epoch_seconds(micros: int, wire: bytes) -> None:
+def test_moments_are_epoch_seconds_or_written(micros: int, seconds: bytes, written: bytes) -> None:
     request = full()
-    request.moment = MOMENT.replace(microsecond=micros).astimezone(dt.timezone(dt.timedelta(hours=5)))
+    request.moment = request.written = MOMENT.replace(microsecond=micros).astimezone(
+        dt.timezone(dt.timedelta(hours=5))
+    )
     body = Serde(SERVICE).encode_request(taking("Required"), request).read()
-    assert b'"the-moment":' + wire + b"," in body
+    assert b'"the-moment":' + seconds + b',"the-written":"' + written + b'",' in body
 
 
 @pytest.mark.parametrize("size", [0, 1, SMALL, SMALL + 1, 3 * SMALL])
@@ -297,5 +304,5 @@ def test_an_errors_member_of_another_shape_is_told() -> None:
 
 
 def test_only_structures_are_messages() -> None:
-    with pytest.raises(SerdeError, match="Text is not a structure"):
+    with pytest.raises(SerdeError, match=r": Text is not a structure$"):
         Serde(SERVICE).encode_request(taking("Text"), "a")

@@ -49,6 +49,7 @@ class Required:
     ratio: float
     flag: bool
     moment: dt.datetime
+    written: dt.datetime
     data: bytes
     texts: list[str]
     counts: dict[str, int]
@@ -62,6 +63,7 @@ MEMBERS = {
     "ratio": "Ratio",
     "flag": "Flag",
     "moment": "Moment",
+    "written": "Written",
     "data": "Data",
     "texts": "Texts",
     "counts": "Counts",
@@ -74,6 +76,7 @@ SHAPES: Mapping[str, Shape] = {
     "Ratio": Number(integer=False),
     "Flag": Boolean(),
     "Moment": Timestamp(),
+    "Written": Timestamp(iso=True),
     "Data": Blob(),
     "Texts": ListOf("Text"),
     "Counts": MapOf("Text", "Count"),
@@ -107,6 +110,7 @@ def full() -> Required:
         ratio=0.5,
         flag=True,
         moment=MOMENT,
+        written=MOMENT,
         data=b"\x00\x01\xff",
         texts=["a", "b"],
         counts={"a": 1},
@@ -125,6 +129,7 @@ FULL = {
     "the-ratio": 0.5,
     "the-flag": True,
     "the-moment": 1700000000,
+    "the-written": "2023-11-14T22:13:20Z",
     "the-data": "AAH/",
     "the-texts": ["a", "b"],
     "the-counts": {"a": 1},
