@@ -1,8 +1,9 @@
-"""What every test starts from: no AWS configuration, no proxies, hypothesis without deadlines."""
+"""What every test starts from: no AWS configuration, no proxies, hypothesis without deadlines, Ctrl-C."""
 
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -28,3 +29,11 @@ def no_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere / "credentials"))
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)  # ruff: ignore[pytest-fixture-autouse] - all start so
+def interruptible() -> Iterator[None]:
+    """Let the programs that tests start be interrupted, though a shell may have started us to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
