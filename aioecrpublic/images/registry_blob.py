@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from aioecrpublic.images.errors import ImageError
 from aioecrpublic.images.handles import check_range
+from aioecrpublic.images.pages import Pages
 from aioecrpublic.images.registry_http import (
     NETWORK_ERRORS,
     TransientError,
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
     import aiohttp
 
     from aioecrpublic.images.descriptor import Descriptor
+    from aioecrpublic.images.source import BlobReader
 
 _MAX_RECONNECTS = 100
 """In a row; a server that breaks off again and again after a few bytes is not followed for ever."""
 _WORTH_IT = 1024 * 1024
 """Bytes after which a connection that breaks does not count: some servers close one that is read slowly."""
 _READ = 256 * 1024
+_LARGE = 1024 * 1024
+"""Bytes from which a range is worth pages of its own."""
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
 _OK = 200
 _PARTIAL = 206
@@ -82,7 +86,7 @@ class RegistryBlob:
         async with self._lock:
             await self._connect(0)
 
-    async def read(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> bytes | BlobReader:
         """Return `length` bytes from `offset`, with no more than these held in memory.
 
         Raises:
@@ -93,7 +97,13 @@ class RegistryBlob:
         async with self._lock:
             if self._closed:
                 raise ImageError(f"{self._name}: read after it was closed")
-            return await self._read(offset, length)
+            if length < _LARGE:
+                small = io.BytesIO()
+                await self._fill(small, offset, length)
+                return small.getvalue()
+            large = Pages(length)
+            await self._fill(large, offset, length)
+            return large
 
     async def close(self) -> None:
         """Break off the stream."""
@@ -101,13 +111,14 @@ class RegistryBlob:
         self._disconnect()
         self._on_close(self)
 
-    async def _read(self, offset: int, length: int) -> bytes:
-        # One allocation of the right size; getvalue() hands it out without a copy.
-        buffer = io.BytesIO(bytes(length))
-        failures = 0
-        while (done := buffer.tell()) < length:
+    async def _fill(self, buffer: io.BytesIO | Pages, offset: int, length: int) -> None:
+        """Write the range into `buffer`, whatever breaks on the way."""
+        done = failures = 0
+        while done < length:
             try:
-                buffer.write(await self._next(offset + done, length - done))
+                data = await self._next(offset + done, length - done)
+                buffer.write(data)
+                done += len(data)
                 failures = 0
             except (TransientError, *NETWORK_ERRORS) as error:
                 self._disconnect()
@@ -120,7 +131,6 @@ class RegistryBlob:
                 await sleep(backoff(failures))
         if self._position == self.descriptor.size:
             await self._finish()
-        return buffer.getvalue()
 
     async def _next(self, position: int, limit: int) -> bytes:
         """Return at least one and at most `limit` bytes from `position`."""

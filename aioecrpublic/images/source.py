@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class BlobReader(Protocol):
-    """Random access to a range of bytes that are not held in memory.
+    """Random access to a range of bytes, wherever they are.
 
     It is called from worker threads, from several at once, and blocks while it reads.
     """
@@ -39,7 +39,7 @@ class Blob(Protocol):
 
     @property
     def buffered(self) -> bool:
-        """True if `read` returns bytes held in memory, False if it returns a `BlobReader`."""
+        """True if what `read` returns is held in memory, False if it is read when it is asked for."""
         ...
 
     async def read(self, offset: int, length: int) -> bytes | BlobReader:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aioecrpublic.images import ImageError, load_image
+from aioecrpublic.images.pages import Pages
 from tests.images.conftest import open_paths
 from tests.support.oci import digest_of, encode
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from aioecrpublic.images import Descriptor, FileRange, ImageGraph, ImageSource
+    from aioecrpublic.images import BlobReader, Descriptor, FileRange, ImageGraph, ImageSource
     from tests.support.oci import BuiltImage, Document
 
 
@@ -30,13 +31,18 @@ async def read_blob(source: ImageSource, descriptor: Descriptor, part: int = 409
         pieces = []
         for offset in range(0, descriptor.size, part):
             length = min(part, descriptor.size - offset)
-            content = await blob.read(offset, length)
-            assert blob.buffered is isinstance(content, bytes)
-            assert len(content) == length
-            pieces.append(content if isinstance(content, bytes) else content.read_at(0, length))
+            read = await blob.read(offset, length)
+            assert blob.buffered is isinstance(read, bytes | Pages)
+            assert len(read) == length
+            pieces.append(content(read))
         return b"".join(pieces)
     finally:
         await blob.close()
+
+
+def content(read: bytes | BlobReader) -> bytes:
+    """The bytes that reading a blob gave."""
+    return read if isinstance(read, bytes) else read.read_at(0, len(read))
 
 
 async def assert_holds(source: ImageSource, image: BuiltImage) -> ImageGraph:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from aioecrpublic.images import ImageError, RegistryCredentials, RegistryImage, load_image, open_image
-from tests.images.helpers import assert_holds, read_blob
+from tests.images.helpers import assert_holds, content, read_blob
 from tests.support.docker_registry import PASSWORD, USERNAME, TokenIssuer, docker_registry
 from tests.support.oci import DOCKER_LIST, DOCKER_MANIFEST, digest_of, write_image, write_index
 from tests.support.tools import skopeo
@@ -132,7 +132,7 @@ async def test_a_registry_that_dies_and_comes_back_is_waited_for(tmp_path: Path)
     reading = asyncio.create_task(blob.read(1_000_000, layer.size - 1_000_000))
     await asyncio.sleep(0.1)
     with docker_registry(tmp_path / "registry", port=int(host.rpartition(":")[2])):
-        assert first + await reading == image.read(layer.digest)
+        assert content(first) + content(await reading) == image.read(layer.digest)
         await blob.close()
         assert await read_blob(source, graph.blobs[0]) == image.read(image.config)
         await source.close()

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SIZE = 2048 * MIB
-# What sending takes beside the parts that are held, and what the allocator keeps of those that no longer are.
-BESIDE_MIB = 48
+# What sending takes beside the parts that are held.
+BESIDE_MIB = 24
 
 
 @asynccontextmanager
