@@ -154,11 +154,12 @@ def test_who_does_not_read_loses_the_connection() -> None:
         anybody = Registry(server.registry_url, "local/team/app").as_anybody()
         client.close()
         path = f"GET /v2/local/team/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\n"
+        files = open_files()
         with connected(server, window=4096) as connection:
-            files = open_files()
             connection.sendall(f"{path}Authorization: {anybody.authorization}\r\n\r\n".encode())
+            assert connection.recv(1) == b"H"
             # The blob's file and the server's end of the connection are both gone; our end is there.
-            wait_until_closed(files - 1)
+            wait_until_closed(files + 1)
 
 
 def test_who_vanishes_is_not_complained_about(
