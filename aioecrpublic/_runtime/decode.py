@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import pybase64
 
 from aioecrpublic._base import ECRPublicError
+from aioecrpublic._runtime.compiled import Compiled
 from aioecrpublic._runtime.shapes import (
     Blob,
     Boolean,
@@ -29,9 +30,8 @@ from aioecrpublic._runtime.shapes import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from aioecrpublic._runtime.compiled import Convert
     from aioecrpublic._runtime.shapes import Member, Shape
-
-    Convert: TypeAlias = Callable[[Any], Any]
 
 _UTC = dt.UTC
 
@@ -52,7 +52,7 @@ class MissingMemberError(SerdeError):
         self.member = member
 
 
-class Decoder:
+class Decoder(Compiled):
     """The functions for one service's shapes: from a JSON object to an instance of a structure's class.
 
     Args:
@@ -61,26 +61,8 @@ class Decoder:
     """
 
     def __init__(self, shapes: Mapping[str, Shape], *, strict: bool) -> None:
-        self._shapes = shapes
+        super().__init__(shapes)
         self._strict = strict
-        self._functions: dict[str, Convert] = {}
-
-    def function(self, name: str) -> Convert:
-        """The function for the structure called ``name``.
-
-        Raises:
-            TypeError: There is a shape of that name, but it is not a structure.
-        """
-        made = self._functions.get(name)
-        if made is None:
-            shape = self._shapes[name]
-            if not isinstance(shape, Structure):
-                raise TypeError(f"{name} is not a structure")
-            scope: dict[str, Any] = {}
-            # Nothing in the text comes from outside of the service's own tables.
-            exec("\n".join(["def convert(value):", *self._lines(shape, scope)]), scope)  # noqa: S102
-            made = self._functions[name] = cast("Convert", scope["convert"])
-        return made
 
     def value(self, name: str) -> Convert:
         """The function from JSON that is not ``null`` to a value of the shape called ``name``."""
@@ -88,8 +70,7 @@ class Decoder:
         convert: Convert
         match shape:
             case Structure():
-                # Looked up when called, for structures may contain themselves.
-                convert = functools.partial(self._nested, name)
+                convert = self.nested(name)
             case ListOf() if isinstance(self._shapes[shape.element], Structure):
                 # The structure's own function is looked up once a list, not once an element.
                 convert = lambda values: _list(values, self.function(shape.element))  # noqa: E731
@@ -105,8 +86,11 @@ class Decoder:
                 convert = _SCALARS[type(shape)]
         return convert
 
-    def _nested(self, name: str, value: Any) -> Any:
-        return self.function(name)(value)
+    def _compile(self, shape: Structure) -> Convert:
+        scope: dict[str, Any] = {}
+        # Nothing in the text comes from outside of the service's own tables.
+        exec("\n".join(["def convert(value):", *self._lines(shape, scope)]), scope)  # noqa: S102
+        return cast("Convert", scope["convert"])
 
     def _lines(self, shape: Structure, scope: dict[str, Any]) -> Iterator[str]:
         """The body of the function, indented; what it uses is put into ``scope``."""

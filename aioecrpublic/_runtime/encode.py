@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import cattrs
 from cattrs.gen import make_dict_unstructure_fn, override
 
 from aioecrpublic._runtime.body import BlobSegment, blob_reader
+from aioecrpublic._runtime.compiled import Compiled
 from aioecrpublic._runtime.shapes import Blob, BlobReader, ListOf, MapOf, Response, Structure, Timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from aioecrpublic._runtime.compiled import Convert
     from aioecrpublic._runtime.shapes import Shape
 
-    Convert: TypeAlias = Callable[[Any], Any]
 
-
-class Encoder:
+class Encoder(Compiled):
     """The functions for one service's shapes: from an instance of a structure's class to a dictionary.
 
     Args:
@@ -28,23 +28,8 @@ class Encoder:
     """
 
     def __init__(self, shapes: Mapping[str, Shape]) -> None:
-        self._shapes = shapes
+        super().__init__(shapes)
         self._converter = cattrs.Converter()
-        self._functions: dict[str, Convert] = {}
-
-    def function(self, name: str) -> Convert:
-        """The function for the structure called ``name``, compiled when it is first needed.
-
-        Raises:
-            TypeError: There is a shape of that name, but it is not a structure.
-        """
-        made = self._functions.get(name)
-        if made is None:
-            shape = self._shapes[name]
-            if not isinstance(shape, Structure):
-                raise TypeError(f"{name} is not a structure")
-            made = self._functions[name] = self._compile(shape)
-        return made
 
     def value(self, name: str) -> Convert:
         """The function for a value of the shape called ``name``."""
@@ -55,17 +40,13 @@ class Encoder:
             case Blob():
                 return _blob_segment
             case Structure():
-                # Looked up when called, for structures may contain themselves.
-                return functools.partial(self._nested, name)
+                return self.nested(name)
             case ListOf():
                 return functools.partial(_list, self.value(shape.element))
             case MapOf():
                 return functools.partial(_map, self.value(shape.value))
             case _:
                 return _identity
-
-    def _nested(self, name: str, value: Any) -> Any:
-        return self.function(name)(value)
 
     def _compile(self, shape: Structure) -> Convert:
         members: dict[str, Any] = {
