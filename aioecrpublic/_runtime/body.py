@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,11 @@ class BlobSegment:
         """The base64 of the slice that begins at byte ``offset``."""
         return pybase64.b64encode(self.read(offset, min(size, self.length - offset)))
 
+    def encoded_now(self, offset: int, buffer: memoryview) -> bytes | None:
+        """The base64 of as much as fits ``buffer``, or ``None`` if its bytes would have to be waited for."""
+        part = buffer[: self.length - offset]
+        return pybase64.b64encode(part) if read_now(self.reader, offset, part) else None
+
     def read(self, offset: int, length: int) -> bytes:
         """The bytes themselves.
 
@@ -76,11 +82,22 @@ class BytesReader:
         """A view of the range."""
         return self._view[offset : offset + length]
 
+    def read_now(self, offset: int, buffer: memoryview, /) -> bool:
+        """Copy the range that fills ``buffer``."""
+        buffer[:] = self._view[offset : offset + len(buffer)]
+        return True
+
 
 def blob_reader(value: BlobInput) -> BlobReader:
     """``value`` as something that can be read anywhere."""
     # A view is as good as bytes to base64 and hashing, which is all that reads it.
     return value if isinstance(value, BlobReader) else BytesReader(value)  # type: ignore[return-value]
+
+
+def read_now(reader: BlobReader, offset: int, buffer: memoryview) -> bool:
+    """Fill ``buffer`` with the bytes from ``offset`` on if that needs no waiting; whether it was filled."""
+    method = getattr(reader, "read_now", None)
+    return method is not None and bool(method(offset, buffer))
 
 
 class Body:
@@ -129,7 +146,11 @@ class Body:
         self._digest = await in_thread(executor, self._hash)
 
     async def stream(self, executor: Executor, size: int = SLICE) -> AsyncGenerator[bytes, None]:
-        """The bytes to send; the next slice is encoded in a worker thread while the caller sends this one.
+        """The bytes to send.
+
+        What was hashed a moment ago is still in memory as a rule, and encoding it at once costs less than
+        handing it to a worker thread. Where it is not, the next slice is read there while the caller sends
+        this one.
 
         Args:
             executor: The worker threads.
@@ -139,16 +160,15 @@ class Body:
             if isinstance(part, bytes):
                 yield part
                 continue
-            upcoming = in_thread(executor, part.encoded, 0, size)
-            try:
-                for following in range(size, part.length + size, size):
-                    encoded = await upcoming
-                    if following < part.length:
-                        upcoming = in_thread(executor, part.encoded, following, size)
-                    yield encoded
-            finally:
-                # Nobody waits for it any more; so asyncio is not to report a failure of it as unseen.
-                upcoming.cancel()
+            offset = 0
+            buffer = memoryview(bytearray(min(size, part.length)))
+            while offset < part.length and (encoded := part.encoded_now(offset, buffer)) is not None:
+                yield encoded
+                offset += size
+                # A peer that takes everything at once would leave nobody else a turn.
+                await asyncio.sleep(0)
+            async for encoded in _read_ahead(part, offset, executor, size):
+                yield encoded
 
     def read(self) -> bytes:
         """The whole body at once; blocks, for small bodies and tests."""
@@ -162,3 +182,21 @@ class Body:
             for piece in part.slices() if isinstance(part, BlobSegment) else (part,):
                 digest.update(piece)
         return digest.hexdigest()
+
+
+async def _read_ahead(
+    segment: BlobSegment, start: int, executor: Executor, size: int
+) -> AsyncGenerator[bytes, None]:
+    """The base64 from byte ``start`` on; the next slice is made in a worker thread while this one is sent."""
+    if start >= segment.length:
+        return
+    upcoming = in_thread(executor, segment.encoded, start, size)
+    try:
+        for following in range(start + size, segment.length + size, size):
+            encoded = await upcoming
+            if following < segment.length:
+                upcoming = in_thread(executor, segment.encoded, following, size)
+            yield encoded
+    finally:
+        # Nobody waits for it any more; so asyncio is not to report a failure of it as unseen.
+        upcoming.cancel()

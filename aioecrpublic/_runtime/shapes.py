@@ -28,6 +28,10 @@ class BlobReader(Protocol):
 
     A blob member of a request takes one wherever it takes ``bytes``. It is read from worker threads,
     twice per attempt at the most: to hash the request and to send it.
+
+    It may also have a method ``read_now(offset, buffer)``, which fills the writable ``memoryview`` with the
+    bytes from ``offset`` on if they are at hand, and says whether it has. It is called on the event loop, so
+    it must not wait for anything, a disk included. It spares most of the trips to a worker thread.
     """
 
     def __len__(self) -> int:

@@ -13,6 +13,8 @@ from aioecrpublic.images.errors import ImageError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+
 
 class FileHandle:
     """A file descriptor that threads may use while another closes it.
@@ -69,6 +71,23 @@ class FileHandle:
                 return self._read_rest(descriptor, offset, length, data)
             except OSError as error:
                 raise ImageError(f"{self.name}: cannot be read: {error.strerror}") from error
+
+    def read_now(self, offset: int, buffer: memoryview) -> bool:
+        """Fill `buffer` with the bytes from `offset` if the system has them in memory; whether it had.
+
+        It does not wait for the disk (Linux, preadv2(2), RWF_NOWAIT), so it may be called on an event loop.
+
+        Raises:
+            ImageError: the file is closed.
+        """
+        if _NOWAIT is None:
+            return False
+        with self.use() as descriptor:
+            try:
+                return os.preadv(descriptor, [buffer], offset, _NOWAIT) == len(buffer)
+            except OSError:
+                # Not in memory, or not on this file system: either way a reader that may wait finds out.
+                return False
 
     def write_at(self, offset: int, data: bytes) -> None:
         """Write all of `data` at `offset`.
@@ -138,6 +157,11 @@ class FileRange:
         """Return exactly `length` bytes from `offset` within the range."""
         check_range(offset, length, self._length)
         return self.file.read_at(self.start + offset, length)
+
+    def read_now(self, offset: int, buffer: memoryview, /) -> bool:
+        """Fill `buffer` with the bytes from `offset` within the range if they are in memory; whether so."""
+        check_range(offset, len(buffer), self._length)
+        return self.file.read_now(self.start + offset, buffer)
 
     def part(self, offset: int, length: int) -> FileRange:
         """Return a range within this one."""

@@ -25,3 +25,8 @@ class Pages:
     def read_at(self, offset: int, length: int, /) -> bytes:
         """Return exactly `length` bytes from `offset`."""
         return self._pages[offset : offset + length]
+
+    def read_now(self, offset: int, buffer: memoryview, /) -> bool:
+        """Fill `buffer` with the bytes from `offset`."""
+        buffer[:] = memoryview(self._pages)[offset : offset + len(buffer)]
+        return True

@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, TypeAlias
 
-from aioecrpublic._runtime.body import blob_reader
+from aioecrpublic._runtime.body import blob_reader, read_now
 from aioecrpublic._runtime.shapes import BlobInput, BlobReader
 from aioecrpublic.images import Descriptor, FileRange, ImageError
 from aioecrpublic.images.digest import check_digest
@@ -52,6 +52,9 @@ class _Range:
 
     def read_at(self, offset: int, length: int, /) -> bytes:
         return self._reader.read_at(self._start + offset, length)
+
+    def read_now(self, offset: int, buffer: memoryview, /) -> bool:
+        return read_now(self._reader, self._start + offset, buffer)
 
 
 def open_blob(blob: LayerInput, digest: str | None) -> ReaderBlob:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from aioecrpublic._runtime.body import blob_reader
+from aioecrpublic._runtime.body import blob_reader, read_now
 from aioecrpublic._runtime.threads import in_thread
 from aioecrpublic.images import ImageError
 
@@ -90,8 +90,17 @@ class Part:
 
         A request is hashed before it is sent, so bytes that come by again are on their way.
         """
-        end = offset + length
+        self._note(offset + length)
+        return self._reader.read_at(offset, length)
+
+    def read_now(self, offset: int, buffer: memoryview, /) -> bool:
+        """Fill ``buffer`` with bytes of the part, if they are in memory."""
+        if not read_now(self._reader, offset, buffer):
+            return False
+        self._note(offset + len(buffer))
+        return True
+
+    def _note(self, end: int) -> None:
         if end <= self._read:
             self._layer.sent = self.first + end
         self._read = max(self._read, end)
-        return self._reader.read_at(offset, length)

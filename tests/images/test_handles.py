@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 import time
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aioecrpublic.images import ImageError
+from aioecrpublic.images import ImageError, handles
 from aioecrpublic.images.handles import FileHandle, FileRange, OpenFiles
 from aioecrpublic.images.threads import acquire_in_thread, map_bounded
 
@@ -31,6 +32,47 @@ def test_a_descriptor_stays_open_until_its_last_user_is_done(handle: FileHandle)
             handle.read_at(0, 1)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
+
+
+def test_bytes_in_memory_are_had_without_waiting(handle: FileHandle, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whether the file system of the tests knows the flag is not the question here.
+    preadv = os.preadv
+    monkeypatch.setattr(
+        os, "preadv", lambda descriptor, buffers, offset, _: preadv(descriptor, buffers, offset)
+    )
+    monkeypatch.setattr(handles, "_NOWAIT", 8)
+    buffer = memoryview(bytearray(b"-----"))
+    part = FileRange(handle, 2, 7)
+    assert part.read_now(1, buffer)
+    assert bytes(buffer) == b"34567"
+    with pytest.raises(ValueError, match="not within 7 bytes"):
+        part.read_now(3, buffer)
+    handle.close()
+    with pytest.raises(ImageError, match="file: read after it was closed"):
+        part.read_now(1, buffer)
+
+
+def test_a_file_that_became_shorter_is_not_had_without_waiting(tmp_path: Path, handle: FileHandle) -> None:
+    os.truncate(tmp_path / "file", 6)
+    part = FileRange(handle, 2, 7)
+    assert not part.read_now(1, memoryview(bytearray(5)))
+    with pytest.raises(ImageError, match="truncated"):
+        part.read_at(1, 5)
+    handle.close()
+
+
+@pytest.mark.parametrize("reason", [errno.EAGAIN, errno.EOPNOTSUPP])
+def test_bytes_that_would_have_to_be_waited_for_are_left_to_those_who_may_wait(
+    handle: FileHandle, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(os, "preadv", refuse)
+    assert not handle.read_now(0, memoryview(bytearray(5)))
+    monkeypatch.setattr(handles, "_NOWAIT", None)
+    assert not handle.read_now(0, memoryview(bytearray(5)))
+    handle.close()
 
 
 def test_an_unclosed_file_is_closed_with_a_warning(tmp_path: Path) -> None:

@@ -50,6 +50,23 @@ class Noting:
         return self.data[offset : offset + length]
 
 
+class Prompt(Noting):
+    """A reader that has its first bytes at hand."""
+
+    def __init__(self, data: bytes, at_hand: int) -> None:
+        super().__init__(data)
+        self.at_hand = at_hand
+        self.prompt_reads: list[tuple[int, int]] = []
+
+    def read_now(self, offset: int, buffer: memoryview, /) -> bool:
+        end = offset + len(buffer)
+        if end > self.at_hand:
+            return False
+        self.prompt_reads.append((offset, len(buffer)))
+        buffer[:] = self.data[offset:end]
+        return True
+
+
 def body_of(*parts: bytes | Noting) -> Body:
     return Body(tuple(part if isinstance(part, bytes) else BlobSegment(part, len(part)) for part in parts))
 
@@ -104,6 +121,40 @@ async def test_slices_are_read_once_one_ahead_of_what_is_sent(size: int) -> None
         sent += 1
         assert reader.reads == expected[: sent + 1]
     assert sent == len(expected)
+
+
+@pytest.mark.parametrize("at_hand", [0, 29, 30, 60, 89, 90, 100])
+async def test_bytes_at_hand_need_no_thread_and_the_others_do(at_hand: int) -> None:
+    reader = Prompt(BYTES[:100], at_hand)
+    expected = wire_of(b"<", reader, b">")
+    assert b"".join([piece async for piece in body_of(b"<", reader, b">").stream(AtOnce(), 30)]) == expected
+    slices = [(0, 30), (30, 30), (60, 30), (90, 10)]
+    prompt = [part for part in slices if sum(part) <= at_hand]
+    assert (reader.prompt_reads, reader.reads) == (prompt, slices[len(prompt) :])
+
+
+async def test_bytes_in_memory_are_sent_without_a_thread() -> None:
+    class NoThreads(AtOnce):
+        def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            raise AssertionError((function, args, kwargs))
+
+    body = Body((b"<", BlobSegment(blob_reader(bytearray(BYTES)), len(BYTES)), b">"))
+    assert b"".join([piece async for piece in body.stream(NoThreads(), 30)]) == body.read()
+
+
+async def test_others_have_their_turn_between_slices_at_hand() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    pieces = [piece async for piece in body_of(b"", Prompt(BYTES, len(BYTES))).stream(AtOnce(), 30)]
+    task.cancel()
+    assert turns >= len(pieces) - 2
 
 
 def test_a_body_is_read_in_slices() -> None:
