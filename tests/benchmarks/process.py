@@ -91,12 +91,20 @@ class Watch:
             time.sleep(_INTERVAL)
 
 
+# Installed packages are compiled once, when they are installed. From a checkout nothing does that but Python
+# itself, the first time it imports a module; told not to, it would compile this package again at every start.
+_COMPILED_EVERY_TIME = "PYTHONDONTWRITEBYTECODE"
+
+
 def plain_environment() -> dict[str, str]:
     """This process's environment without anything that would configure a client."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("AWS_") and not name.lower().endswith("_proxy") and "CA_BUNDLE" not in name
+        if not name.startswith("AWS_")
+        and not name.lower().endswith("_proxy")
+        and "CA_BUNDLE" not in name
+        and name != _COMPILED_EVERY_TIME
     }
     # Files that are not there, rather than empty ones: who looks for them first has less to do then.
     nowhere = f"{os.devnull}.absent"
