@@ -353,9 +353,11 @@ async def test_blobs_arrive_as_they_are(client: ECRPublicClient, wire: Wire, siz
     assert base64.b64decode(wire.requests[0].json["layerPartBlob"]) == reader.data
 
 
-async def test_large_blobs_are_read_off_the_loop(client: ECRPublicClient) -> None:
-    reader = Slow()
+@pytest.mark.parametrize("size", [1, SMALL, SMALL + 1, 1024 * 1024])
+async def test_readers_are_read_off_the_loop(client: ECRPublicClient, size: int) -> None:
+    reader = Slow(size)
     await upload(client, reader)
+    assert reader.threads
     assert threading.main_thread() not in reader.threads
 
 

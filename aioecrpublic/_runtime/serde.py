@@ -6,8 +6,6 @@ import json
 import secrets
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import pybase64
-
 from aioecrpublic._runtime.body import SMALL, BlobSegment, Body
 from aioecrpublic._runtime.decode import Decoder, MissingMemberError, SerdeError
 from aioecrpublic._runtime.encode import Encoder
@@ -154,7 +152,7 @@ def _parsed(data: bytes | bytearray) -> Any:
 
 
 def _encode(message: Mapping[str, Any]) -> Body:
-    """``message`` as JSON, its large blobs kept apart as segments."""
+    """``message`` as JSON; large blobs, and those that have to be waited for, are kept apart as segments."""
     blobs: list[BlobSegment] = []
     # Random, so that no text of the user's can be taken for it.
     mark = secrets.token_hex(16)
@@ -163,7 +161,9 @@ def _encode(message: Mapping[str, Any]) -> Body:
         if not isinstance(value, BlobSegment):
             raise TypeError(f"{type(value).__name__} is not a type of the service model")
         if value.length <= SMALL:
-            return pybase64.b64encode(value.read(0, value.length)).decode("ascii")
+            encoded = value.encoded_now(0, memoryview(bytearray(value.length)))
+            if encoded is not None:
+                return encoded.decode("ascii")
         blobs.append(value)
         return mark
 

@@ -67,11 +67,13 @@ async def map_bounded(
         for number, argument in pending:
             results[number] = await function(argument)
 
-    tasks = [asyncio.create_task(work()) for _ in range(min(limit, len(arguments)))]
+    # A task group cancels each of them once. Cancelled twice, one that is closing its files would be stopped
+    # at that.
     try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(limit, len(arguments))):
+                group.create_task(work())
+    except BaseExceptionGroup as failures:
+        first = failures.exceptions[0]
+        raise first from first.__cause__
     return [results[number] for number in range(len(arguments))]

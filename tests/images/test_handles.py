@@ -229,3 +229,23 @@ class TestMapBounded:
             await map_bounded(work, range(10), limit=4)
         assert sorted(ended) == [0, 1, 3]
         assert sorted(started) == [0, 1, 2, 3]
+
+    async def test_cancelling_leaves_everyone_the_time_to_clean_up(self) -> None:
+        ended: list[int] = []
+
+        async def work(number: int) -> None:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                # They end one after another, and none is stopped because another has ended.
+                for _ in range(number + 1):
+                    await asyncio.sleep(0)
+                ended.append(number)
+
+        working = asyncio.create_task(map_bounded(work, range(4), limit=4))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        assert ended == [0, 1, 2, 3]
