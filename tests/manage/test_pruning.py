@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aioecrpublic.errors import ConfigurationError, ImageError, ServerException
+from aioecrpublic.errors import (
+    ConfigurationError,
+    ImageError,
+    RepositoryNotFoundException,
+    ServerException,
+)
 from aioecrpublic.manage import PruneRules, execute_prune, manifest_reader, plan_prune, prune, reading
 from aioecrpublic.push import push_image
-from aioecrpublic.types import ImageIdentifier
+from aioecrpublic.types import DescribeImagesResponse, ImageIdentifier
 from tests.push.helpers import REPOSITORY, Wire, connect, tags_of
 from tests.support.docker_registry import docker_registry
 from tests.support.oci import BuiltImage, LayoutBuilder, random_layer, write_index
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 
     from aioecrpublic import ECRPublicClient
     from aioecrpublic.local import LocalECRPublic
+    from aioecrpublic.manage import PrunePlan
 
 
 class Repository:
@@ -163,8 +169,8 @@ async def test_a_dry_run_says_what_and_why_and_deletes_nothing(repository: Repos
     assert await tags_of(repository.client) == before
 
 
-async def test_more_than_one_batch(server: LocalECRPublic, repository: Repository) -> None:
-    image = await repository.image("first")
+async def _with_250_more(repository: Repository, image: BuiltImage) -> PrunePlan:
+    """A plan to remove 250 images that are like ``image``, in three batches."""
     raw = json.loads(image.read(image.digest))
     for number in range(250):
         manifest = json.dumps(raw | {"annotations": {"number": str(number)}})
@@ -174,13 +180,52 @@ async def test_more_than_one_batch(server: LocalECRPublic, repository: Repositor
             image_manifest_media_type=image.media_type,
             image_tag=f"n{number}",
         )
+    rules = PruneRules(remove_tags=["n*"])
+    return await plan_prune(repository.client, REPOSITORY, rules, read_manifest=repository.read)
+
+
+async def test_more_than_one_batch(server: LocalECRPublic, repository: Repository) -> None:
+    image = await repository.image("first")
+    plan = await _with_250_more(repository, image)
     wire = Wire()
     async with connect(server, hooks=[wire]) as client:
-        rules = PruneRules(remove_tags=["n*"])
-        result = await prune(client, REPOSITORY, rules, dry_run=False, read_manifest=repository.read)
+        result = await execute_prune(client, plan)
     assert len(result.deleted) == 250
-    assert wire.count("BatchDeleteImage") == 3
+    # However many images the repository has, each batch is looked at by itself.
+    assert wire.count("BatchDeleteImage") == wire.count("DescribeImages") == 3
     assert await tags_of(repository.client) == {image.digest: ["first"]}
+
+
+async def test_what_was_deleted_is_reported_when_the_service_fails_later(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = await _with_250_more(repository, await repository.image("first"))
+    describe, calls = repository.client.describe_images, 0
+
+    async def fail_once(**members: Any) -> DescribeImagesResponse:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise ServerException("no", code="ServerException")
+        return await describe(**members)
+
+    monkeypatch.setattr(repository.client, "describe_images", fail_once)
+    result = await execute_prune(repository.client, plan)
+    assert [image.digest for image in result.deleted] == [
+        image.digest for image in plan.images[:100] + plan.images[200:]
+    ]
+    assert [failure.image for failure in result.failures] == [*plan.images[100:200]]
+    assert {failure.code for failure in result.failures} == {"ServerException"}
+
+
+async def test_a_repository_that_is_gone_is_an_error_and_no_report(repository: Repository) -> None:
+    await repository.image("n1")
+    plan = await plan_prune(
+        repository.client, REPOSITORY, PruneRules(keep_newest=0), read_manifest=repository.read
+    )
+    await repository.client.delete_repository(repository_name=REPOSITORY, force=True)
+    with pytest.raises(RepositoryNotFoundException):
+        await execute_prune(repository.client, plan)
 
 
 async def test_what_changed_since_the_plan_stays(repository: Repository) -> None:
