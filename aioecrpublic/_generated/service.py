@@ -780,7 +780,6 @@ SERVICE: Final = Service(
     content_type="application/x-amz-json-1.1",
     target_prefix="SpencerFrontendService",
     signing_name="ecr-public",
-    endpoint_prefix="api.ecr-public",
     regions=("us-east-1", "us-west-2"),
     endpoints={
         ("us-east-1", False, False): "https://api.ecr-public.us-east-1.amazonaws.com",

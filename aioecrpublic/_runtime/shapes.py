@@ -263,7 +263,6 @@ class Service:
         content_type: The content type of requests and responses.
         target_prefix: What ``X-Amz-Target`` begins with, before the dot.
         signing_name: The service in the signature's scope.
-        endpoint_prefix: The model's endpoint prefix.
         regions: The regions that serve it, the default first; empty means that any region may.
         endpoints: What botocore's rule set answers for ``(region, use_fips, use_dualstack)``: a URL.
         shapes: Every shape by its name in the model.
@@ -277,7 +276,6 @@ class Service:
     content_type: str
     target_prefix: str
     signing_name: str
-    endpoint_prefix: str
     regions: tuple[str, ...]
     endpoints: Mapping[tuple[str, bool, bool], str]
     shapes: Mapping[str, Shape]

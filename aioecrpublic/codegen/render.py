@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 _WIDTH = 100
 _LINE = 110
+# What shapes and operations are written as, and imported for where they occur.
+_KINDS = (
+    "Blob", "Boolean", "Document", "ListOf", "MapOf", "Member", "Number", "Pagination", "String", "Structure",
+    "Timestamp",
+)  # fmt: skip
 
 
 @attrs.frozen(kw_only=True)
@@ -174,19 +179,7 @@ class _Renderer:
         shapes = [self._shape_entry(shape) for shape in self._used()]
         operations = [self._operation_entry(operation) for operation in self.model.operations]
         body = "\n".join([*shapes, *(line for entry in operations for line in entry.arguments)])
-        kinds = [
-            "Blob",
-            "Boolean",
-            "Document",
-            "ListOf",
-            "MapOf",
-            "Member",
-            "Number",
-            "Pagination",
-            "String",
-            "Structure",
-        ]
-        kinds = [*_called(body, *kinds, "Timestamp"), "Operation", "Service", "Shape"]
+        kinds = [*_called(body, *_KINDS), "Operation", "Service", "Shape"]
         meta = self.model.metadata
         return {
             "imports": _join_imports(
@@ -207,7 +200,6 @@ class _Renderer:
                 f"content_type={_literal(self.model.content_type)}",
                 f"target_prefix={_literal(meta['targetPrefix'])}",
                 f"signing_name={_literal(meta.get('signingName', meta['endpointPrefix']))}",
-                f"endpoint_prefix={_literal(meta['endpointPrefix'])}",
                 f"regions={_tuple(map(_literal, self.model.overlay.regions))}",
             ],
             "endpoints": [

@@ -49,7 +49,6 @@ SERDE = Serde(
         content_type="application/x-amz-json-1.1",
         target_prefix="T",
         signing_name="x",
-        endpoint_prefix="x",
         regions=(),
         endpoints={},
         shapes={

@@ -105,7 +105,6 @@ SERVICE = Service(
     content_type="application/x-amz-json-1.1",
     target_prefix="MadeUp",
     signing_name="made-up",
-    endpoint_prefix="made-up",
     regions=(),
     endpoints={},
     shapes=MADE,

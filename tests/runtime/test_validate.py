@@ -202,7 +202,6 @@ SERVICE = Service(
     content_type="c",
     target_prefix="T",
     signing_name="x",
-    endpoint_prefix="x",
     regions=(),
     endpoints={},
     shapes=SHAPES,
