@@ -12,7 +12,7 @@ from aioecrpublic._runtime.encode import Encoder
 from aioecrpublic._runtime.shapes import Blob, ListOf, MapOf, Response, String, Structure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from aioecrpublic._runtime.errors import ServiceError
     from aioecrpublic._runtime.shapes import Member, Operation, Service, Shape
@@ -40,6 +40,9 @@ class Serde:
         self._encoder = Encoder(service.shapes)
         self._with_blobs = _with_blobs(service.shapes)
         self._long: dict[type, tuple[str, ...]] = {}
+        # Stands for a blob while the text around it is made. It is random and never leaves the process, so no
+        # text of the user's can be taken for it.
+        self._mark = secrets.token_hex(16)
 
     def is_large(self, request: object) -> bool:
         """Whether encoding ``request`` would hold up an event loop: it has a long string in it."""
@@ -68,7 +71,8 @@ class Serde:
         """
         try:
             message = self._encoder.function(operation.request_shape)(request)
-            return _encode(message) if operation.request_shape in self._with_blobs else _encode_text(message)
+            with_blobs = operation.request_shape in self._with_blobs
+            return self._encode(message) if with_blobs else _encode_text(message)
         except (AttributeError, TypeError, ValueError) as error:
             raise SerdeError(f"{operation.name} cannot be serialised: {error}") from error
 
@@ -97,7 +101,7 @@ class Serde:
         for member in self._members(operation.response_shape):
             if isinstance(self._service.shapes[member.shape], ListOf):
                 message.setdefault(member.wire, [])
-        return _encode(message).read()
+        return self._encode(message).read()
 
     def encode_error(self, error: ServiceError) -> bytes:
         """What a server answers: the body of an error, with its modelled members."""
@@ -106,7 +110,7 @@ class Serde:
             value = getattr(error, member.name, None)
             if member.name != "message" and value is not None:
                 body[member.wire] = self._encoder.value(member.shape)(value)
-        return _encode(body).read()
+        return self._encode(body).read()
 
     def error_members(self, code: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The modelled members, beside the message, that an error's body has.
@@ -122,6 +126,28 @@ class Serde:
             }
         except _MALFORMED as error:
             raise SerdeError(f"{code}: {error}") from error
+
+    def _encode(self, message: Mapping[str, Any]) -> Body:
+        """``message`` as JSON, into which blobs are put as they are: base64 needs no escaping.
+
+        Small ones are part of the text; large ones, and those that have to be waited for, are segments.
+        """
+        blobs: list[bytes | BlobSegment] = []
+
+        def place(value: object) -> str:
+            if not isinstance(value, BlobSegment):
+                raise TypeError(f"{type(value).__name__} is not a type of the service model")
+            small = value.length <= SMALL
+            encoded = value.encoded_now(0, memoryview(bytearray(value.length))) if small else None
+            blobs.append(value if encoded is None else encoded)
+            return self._mark
+
+        text = json.dumps(message, separators=(",", ":"), default=place, allow_nan=False).encode("ascii")
+        first, *others = text.split(self._mark.encode("ascii"))
+        segments: list[bytes | BlobSegment] = [first]
+        for blob, piece in zip(blobs, others, strict=True):
+            segments += (blob, piece)
+        return Body(_joined(segments))
 
     def _decode(self, shape: str, data: bytes | bytearray) -> Any:
         try:
@@ -151,28 +177,17 @@ def _parsed(data: bytes | bytearray) -> Any:
     return message if end == len(text) else json.loads(data)
 
 
-def _encode(message: Mapping[str, Any]) -> Body:
-    """``message`` as JSON; large blobs, and those that have to be waited for, are kept apart as segments."""
-    blobs: list[BlobSegment] = []
-    # Random, so that no text of the user's can be taken for it.
-    mark = secrets.token_hex(16)
-
-    def place(value: object) -> str:
-        if not isinstance(value, BlobSegment):
-            raise TypeError(f"{type(value).__name__} is not a type of the service model")
-        if value.length <= SMALL:
-            encoded = value.encoded_now(0, memoryview(bytearray(value.length)))
-            if encoded is not None:
-                return encoded.decode("ascii")
-        blobs.append(value)
-        return mark
-
-    text = json.dumps(message, separators=(",", ":"), default=place, allow_nan=False)
-    pieces = text.encode("ascii").split(mark.encode("ascii"))
-    segments: list[bytes | BlobSegment] = [pieces[0]]
-    for blob, piece in zip(blobs, pieces[1:], strict=True):
-        segments += (blob, piece)
-    return Body(tuple(segments))
+def _joined(segments: Iterable[bytes | BlobSegment]) -> tuple[bytes | BlobSegment, ...]:
+    """The same with neighbours that are bytes in one piece."""
+    pieces: list[bytes | BlobSegment] = []
+    texts: list[bytes] = []
+    for segment in segments:
+        if isinstance(segment, bytes):
+            texts.append(segment)
+        else:
+            pieces += (b"".join(texts), segment)
+            texts = []
+    return (*pieces, b"".join(texts))
 
 
 def _encode_text(message: Mapping[str, Any]) -> Body:

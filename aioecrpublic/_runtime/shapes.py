@@ -10,6 +10,7 @@ from typing import (
     Generic,
     Protocol,
     TypeAlias,
+    TypeGuard,
     TypeVar,
     Union,
     cast,
@@ -41,6 +42,11 @@ class BlobReader(Protocol):
     def read_at(self, offset: int, length: int, /) -> bytes:
         """Exactly ``length`` bytes from ``offset`` on; anything else is an error that it raises itself."""
         ...
+
+
+def is_blob_reader(value: object) -> TypeGuard[BlobReader]:
+    """As ``isinstance`` says, which takes twenty times as long for a protocol."""
+    return hasattr(value, "read_at") and hasattr(value, "__len__")
 
 
 JSON: TypeAlias = Union[Mapping[str, "JSON"], Sequence["JSON"], str, float, bool, None]  # noqa: UP007 - recursive

@@ -16,7 +16,7 @@ import yarl
 from aiohttp import payload
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from aioecrpublic._runtime.body import SLICE, SMALL, TLS_SLICE
+from aioecrpublic._runtime.body import SLICE, SMALL_BODY, TLS_SLICE
 from aioecrpublic._runtime.errors import (
     BrokenReplyError,
     ClientStateError,
@@ -184,7 +184,7 @@ class Transport:
         if session is None or session.closed:
             raise ClientStateError("the client's connections are closed")
         content = body.content
-        whole = content is not None and len(content) <= SMALL
+        whole = content is not None and len(content) <= SMALL_BODY
         slice_size = TLS_SLICE if url.scheme == "https" else SLICE
         streamed = None if whole else _StreamedBody(body, self._encoder, timeouts.read, slice_size)
         try:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from aioecrpublic._runtime.errors import ValidationError
 from aioecrpublic._runtime.shapes import (
     Blob,
-    BlobReader,
     Boolean,
     ListOf,
     MapOf,
@@ -22,6 +21,7 @@ from aioecrpublic._runtime.shapes import (
     String,
     Structure,
     Timestamp,
+    is_blob_reader,
 )
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class _Checker:
             self._bounds(path, value, shape, "is {}")
 
     def _blob(self, shape: Blob, value: Any, path: str) -> None:
-        if isinstance(value, bytes | bytearray | memoryview | BlobReader):
+        if isinstance(value, bytes | bytearray | memoryview) or is_blob_reader(value):
             size = value.nbytes if isinstance(value, memoryview) else len(value)
             self._bounds(path, size, shape, "is {} bytes long")
         else:

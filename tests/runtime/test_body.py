@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aioecrpublic._runtime.body import SLICE, SMALL, BlobSegment, Body, blob_reader
+from aioecrpublic._runtime.body import SLICE, SMALL_BODY, BlobSegment, Body, blob_reader
 from aioecrpublic.errors import ValidationError
 
 if TYPE_CHECKING:
@@ -101,9 +101,9 @@ def test_only_a_single_piece_of_text_is_had_whole() -> None:
 
 
 def test_small_bodies_are_hashed_at_once() -> None:
-    small, large = body_of(b"x" * SMALL), body_of(b"x" * (SMALL + 1))
+    small, large = body_of(b"x" * SMALL_BODY), body_of(b"x" * (SMALL_BODY + 1))
     assert small.hash_if_small()
-    assert small.sha256 == hashlib.sha256(b"x" * SMALL).hexdigest()
+    assert small.sha256 == hashlib.sha256(b"x" * SMALL_BODY).hexdigest()
     for body in (large, body_of(b"", Noting(BYTES), b"")):
         assert not body.hash_if_small()
         with pytest.raises(AssertionError, match="hashed before it is signed"):
