@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import ast
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import aioecrpublic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(aioecrpublic.__file__).parent
 # The leaf that everybody may import.
@@ -29,6 +38,14 @@ ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
     "__init__": {"client", "errors", "types", "push", "images", "manage", "_runtime"},
 }
+PROJECT = tomllib.loads((ROOT.parent / "pyproject.toml").read_text("utf-8"))["project"]
+INSTALLED = packages_distributions()
+# The part that may import what each extra brings.
+EXTRAS = {"cli": "cli", "codegen": "codegen", "images": "zstd"}
+# pytest loads its plugin, with what it has for coroutines.
+HOSTS = {"pytest_plugin": {"pytest", "pytest-asyncio"}}
+# Zstandard is in the standard library or beside it: what other Pythons than this one import it from.
+OTHER_PYTHONS = "backports" if sys.version_info >= (3, 14) else "compression"
 
 
 def modules() -> list[Path]:
@@ -40,20 +57,30 @@ def part_of(path: Path) -> str:
     return relative.parts[0] if len(relative.parts) > 1 else relative.stem
 
 
-def imported_parts(path: Path) -> set[str]:
-    """The parts of the package that a module imports, anywhere in it, for types too."""
-    parts = set()
+def imports(path: Path) -> Iterator[str]:
+    """The dotted name of all that a module imports, anywhere in it, for types too."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            # `from aioecrpublic import x` names a part only in x.
-            bare = node.module == "aioecrpublic"
-            names = [f"{node.module}.{alias.name}" for alias in node.names] if bare else [node.module]
-        else:
-            continue
-        parts |= {name.split(".")[1] for name in names if name.startswith("aioecrpublic.")}
-    return parts - LEAVES
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_parts(path: Path) -> set[str]:
+    """The parts of the package that a module imports."""
+    return {name.split(".")[1] for name in imports(path) if name.startswith("aioecrpublic.")} - LEAVES
+
+
+def imported_distributions(path: Path) -> Iterator[set[str]]:
+    """For each import from elsewhere, the distributions that may have it; its own name if there is none."""
+    for name in {name.partition(".")[0] for name in imports(path)}:
+        if name not in {*sys.stdlib_module_names, "aioecrpublic", OTHER_PYTHONS}:
+            yield {canonicalize_name(owner) for owner in INSTALLED.get(name, [name])}
+
+
+def allowed_distributions(part: str) -> set[str]:
+    lines = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"].get(EXTRAS.get(part), ())]
+    return {canonicalize_name(Requirement(line).name) for line in lines} | HOSTS.get(part, set())
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
@@ -61,6 +88,21 @@ def test_imports_follow_the_arrows(path: Path) -> None:
     part = part_of(path)
     assert part in ALLOWED, f"{part} is not on the map"
     assert imported_parts(path) <= ALLOWED[part] | {part}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_imported_is_declared(path: Path) -> None:
+    allowed = allowed_distributions(part_of(path))
+    undeclared = [owners for owners in imported_distributions(path) if not owners & allowed]
+    assert undeclared == []
+
+
+def test_what_is_declared_is_imported() -> None:
+    assert PROJECT["optional-dependencies"].keys() == set(EXTRAS.values())
+    imported = {owner for path in modules() for owners in imported_distributions(path) for owner in owners}
+    for part in ("client", *EXTRAS):
+        absent = {"backports-zstd"} if sys.version_info >= (3, 14) else set()
+        assert allowed_distributions(part) - absent <= imported
 
 
 def test_the_map_names_only_what_exists() -> None:
