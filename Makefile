@@ -10,9 +10,10 @@ DEV := $(VENV)/dev.stamp
 PEERS := $(VENV)/peers.stamp
 EDGE := $(VENV)/edge.stamp
 MUTATION := $(VENV)/mutation.stamp
+AUDIT := $(VENV)/audit.stamp
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo test tests lowest newest edge coverage lint format docs picture bench soak mutation generate clean
+.PHONY: help demo test tests lowest newest edge coverage lint format docs picture bench soak mutation audit generate clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -65,6 +66,9 @@ soak: $(DEV)  ## Thousands of faults instead of hundreds, a minute of load
 mutation: $(MUTATION)  ## Change the code a little, again and again: do the tests notice? NAMES="signing retry" chooses
 	$(BIN)/python -m tests.mutation $(NAMES)
 
+audit: $(AUDIT)  ## What a user installs: its SBOM in build/sbom.json, licences, files, what is declared, advisories
+	$(BIN)/python -m tests.audit $(VENV)-audit --sbom build/sbom.json
+
 generate: $(DEV)  ## Write the generated modules again from the service model
 	$(BIN)/python -m aioecrpublic.codegen
 
@@ -91,6 +95,10 @@ $(PEERS): pyproject.toml | $(BIN)/python
 
 $(MUTATION): $(DEV)
 	$(PIP) --group mutation
+	@touch $@
+
+$(AUDIT): $(DEV)
+	$(PIP) --group audit
 	@touch $@
 
 $(EDGE): pyproject.toml | $(BIN)/python

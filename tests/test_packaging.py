@@ -5,12 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+from tests.audit.closure import wanted
+from tests.support.distributions import build
 from tests.support.processes import environment, run
 
 if TYPE_CHECKING:
@@ -19,17 +25,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 # What an installed package needs and the project's other folders do not have.
 NOT_PYTHON = {".j2", ".toml", ".typed"}
-
-
-def build(project: Path, directory: Path, target: str) -> Path:
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", directory],
-        cwd=project,
-        check=True,
-        capture_output=True,
-    )
-    (built,) = directory.glob("*.whl" if target == "wheel" else "*.tar.gz")
-    return built
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +60,26 @@ def test_the_wheel_has_the_package_and_nothing_else(wheel: Path) -> None:
     inside = {name for name in names_in(wheel) if ".dist-info/" not in name}
     assert inside == files_of("aioecrpublic")
     assert {Path(name).suffix for name in inside} == {".py", *NOT_PYTHON}
+
+
+def test_the_wheel_asks_for_what_is_declared_and_for_an_extra_only_where_it_is_wanted(
+    wheel: Path, tmp_path: Path
+) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)  # noqa: S202 - ours
+    (published,) = distributions(path=[str(tmp_path)])
+    extras = project["optional-dependencies"]
+    assert published.metadata.get_all("Provides-Extra") == sorted(extras)
+    assert published.metadata["Requires-Python"] == project["requires-python"]
+    for extra in ("", *extras):
+        lines = [*project["dependencies"], *extras.get(extra, ())]
+        needed = {canonicalize_name(found.name) for found in map(Requirement, lines) if applies(found)}
+        assert {name for name, _ in wanted(published, extra)} == needed
+
+
+def applies(requirement: Requirement) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate()
 
 
 def test_the_source_distribution_can_be_tested(sdist: Path) -> None:
