@@ -50,6 +50,10 @@ CASES = {
     "import aioecrpublic.manage.credential_helper": loads(
         f"{CLIENT} images manage", f"{ITS_OTHERS} isal", slow=True
     ),
+    "import aioecrpublic.cli.app": loads("_version cli", "click", slow=False),
+    "import aioecrpublic.cli.login": loads(
+        f"{CLIENT} cli images manage", f"{ITS_OTHERS} click isal", slow=True
+    ),
     # Everything that is public at the top, and still no botocore.
     "from aioecrpublic import *": loads(f"{CLIENT} images manage push", f"{ITS_OTHERS} isal", slow=True),
 }
