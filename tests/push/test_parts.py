@@ -50,6 +50,32 @@ async def test_bytes_that_come_by_again_are_on_their_way(executor: ThreadPoolExe
     assert bytes_.sent == 5100
 
 
+async def test_bytes_in_memory_count_as_sent_like_others(executor: ThreadPoolExecutor) -> None:
+    bytes_ = layer(DATA, executor)
+    part = await bytes_.part(5000, 100)
+    buffer = memoryview(bytearray(50))
+    part.read_at(0, 100)
+    for offset, sent in ((0, 5050), (50, 5100)):
+        assert part.read_now(offset, buffer)
+        assert bytes(buffer) == DATA[5000 + offset : 5050 + offset]
+        assert bytes_.sent == sent
+
+
+async def test_bytes_that_are_not_in_memory_are_not_sent_yet(executor: ThreadPoolExecutor) -> None:
+    class OnlySlowly:
+        def __len__(self) -> int:
+            return len(DATA)
+
+        def read_at(self, offset: int, length: int, /) -> bytes:
+            return DATA[offset : offset + length]
+
+    bytes_ = LayerBytes(ReaderBlob(OnlySlowly(), f"sha256:{'0' * 64}", lambda: None), executor)
+    part = await bytes_.part(5000, 100)
+    part.read_at(0, 100)
+    assert not part.read_now(0, memoryview(bytearray(50)))
+    assert bytes_.sent == 0
+
+
 async def test_the_right_digest(executor: ThreadPoolExecutor) -> None:
     await layer(DATA, executor).verify()
     await layer(DATA * 300, executor).verify()
