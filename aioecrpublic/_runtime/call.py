@@ -137,8 +137,8 @@ class Call:
     """
 
     __slots__ = (
-        "_attempt", "_body", "_delay", "_invocation", "_operation", "_options", "_request", "_resigned",
-        "_shared", "_tokens",
+        "_assumed_offset", "_attempt", "_body", "_delay", "_invocation", "_operation", "_options", "_request",
+        "_resigned", "_shared", "_tokens",
     )  # fmt: skip
 
     def __init__(
@@ -153,6 +153,8 @@ class Call:
         self._delay = 0.0
         self._tokens = 0
         self._resigned = False
+        # What the last attempt took the clocks' difference for; another call may correct it meanwhile.
+        self._assumed_offset = shared.clock_offset
         self._invocation = shared.new_invocation()
 
     async def prepare(self) -> None:
@@ -298,6 +300,7 @@ class Call:
             )
         else:
             signed = shared.fixed_headers(self._operation).signed
+        self._assumed_offset = shared.clock_offset
         headers |= shared.signer.sign(
             signed,
             path=shared.endpoint.path,
@@ -349,9 +352,12 @@ class Call:
         if self._resigned or not isinstance(error, ServiceError) or error.code not in CLOCK_CODES:
             return False
         served = http_date(failure.headers.get("Date"))
-        if served is None or abs(served.timestamp() - self._shared.now()) < _SKEW_ALLOWED:
+        if served is None:
             return False
-        self._shared.clock_offset = served.timestamp() - time.time()
+        offset = served.timestamp() - time.time()
+        if abs(offset - self._assumed_offset) < _SKEW_ALLOWED:
+            return False
+        self._shared.clock_offset = offset
         self._resigned = True
         _log.info("the clock is %.0f s off the service's; signing again", self._shared.clock_offset)
         return True

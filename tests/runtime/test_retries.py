@@ -330,6 +330,14 @@ async def test_a_wrong_clock_is_set_right_once(client: ECRPublicClient, wire: Wi
     assert abs(int(third[:8]) - int(second.strftime("%Y%m%d"))) <= 8870
 
 
+async def test_calls_at_once_with_a_wrong_clock_are_all_signed_again(
+    client: ECRPublicClient, wire: Wire
+) -> None:
+    wire.answers = [skewed(30)] * 5
+    responses = await asyncio.gather(*(client.describe_registries() for _ in range(5)))
+    assert [response.metadata.attempts for response in responses] == [2] * 5
+
+
 @pytest.mark.parametrize("date", [None, "nonsense", "Mon, 99 Foo 2026", ""])
 async def test_a_wrong_secret_is_not_a_wrong_clock(
     client: ECRPublicClient, wire: Wire, date: str | None
