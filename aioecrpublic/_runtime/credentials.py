@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from botocore.credentials import Credentials as BotocoreCredentials
+    from botocore.credentials import ReadOnlyCredentials
 
 
 def _fits_a_header(_: object, field: attrs.Attribute[Any], value: object) -> None:
@@ -82,6 +83,14 @@ class StaticSource:
         """There is nothing to close."""
 
 
+@attrs.frozen
+class _Loaded:
+    """Credentials, and what botocore's object gave for them."""
+
+    frozen: ReadOnlyCredentials = attrs.field(repr=False)
+    credentials: Credentials
+
+
 class BotocoreSource:
     """A botocore credentials object, resolved on first use and refreshed in a worker thread.
 
@@ -97,8 +106,8 @@ class BotocoreSource:
         self._resolve = resolve
         self._executor = executor
         self._found: BotocoreCredentials | None = None
-        self._current: Credentials | None = None
-        self._fetching: asyncio.Future[Credentials] | None = None
+        self._current: _Loaded | None = None
+        self._fetching: asyncio.Future[_Loaded] | None = None
 
     def ready(self) -> Credentials | None:
         """Credentials that are good now, if there are any without waiting."""
@@ -109,15 +118,18 @@ class BotocoreSource:
         from botocore.credentials import RefreshableCredentials
 
         if type(found) is StaticCredentials:
-            return current
+            return current.credentials
         # What is of the user's own making alone knows how long it holds.
         if not isinstance(found, RefreshableCredentials):
             return None
         if found.refresh_needed(found._mandatory_refresh_timeout):  # noqa: SLF001 - botocore has no public word
             return None
+        # Another client, of boto3 perhaps, has the same object and has refreshed it.
+        if found._frozen_credentials != current.frozen:  # noqa: SLF001 - asking for it in public may refresh here
+            return None
         if self._fetching is None and found.refresh_needed():
             self._start().add_done_callback(_observe)
-        return current
+        return current.credentials
 
     async def get(self) -> Credentials:
         """Credentials that are good now.
@@ -137,7 +149,7 @@ class BotocoreSource:
         fetching = self._fetching or self._start()
         try:
             # Shielded: one caller's cancellation is not the others'.
-            return await asyncio.shield(fetching)
+            return (await asyncio.shield(fetching)).credentials
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if fetching.cancelled() and (task is None or not task.cancelling()):
@@ -148,18 +160,18 @@ class BotocoreSource:
                 fetching.add_done_callback(_observe)
             raise
 
-    def _start(self) -> asyncio.Future[Credentials]:
+    def _start(self) -> asyncio.Future[_Loaded]:
         future = in_thread(self._executor, self._load)
         self._fetching = future
         future.add_done_callback(self._settle)
         return future
 
-    def _settle(self, future: asyncio.Future[Credentials]) -> None:
+    def _settle(self, future: asyncio.Future[_Loaded]) -> None:
         self._fetching = None
         if not future.cancelled() and future.exception() is None:
             self._current = future.result()
 
-    def _load(self) -> Credentials:
+    def _load(self) -> _Loaded:
         try:
             found = self._found or self._resolve()
             frozen = found.get_frozen_credentials() if found else None
@@ -178,7 +190,7 @@ class BotocoreSource:
         except (ConfigurationError, TypeError) as error:
             raise CredentialsError(f"the credentials found cannot be used: {error}") from error
         self._found = found
-        return credentials
+        return _Loaded(frozen, credentials)
 
 
 def check_credentials(credentials: object) -> None:
@@ -195,7 +207,7 @@ def check_credentials(credentials: object) -> None:
         )
 
 
-def _observe(future: asyncio.Future[Credentials]) -> None:
+def _observe(future: asyncio.Future[_Loaded]) -> None:
     # Nobody waits for it: a failure shows when credentials are needed again.
     if not future.cancelled():
         future.exception()

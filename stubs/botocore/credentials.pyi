@@ -39,5 +39,6 @@ class RefreshableCredentials(Credentials):
         account_id: str | None = None,
     ) -> None: ...
     _advisory_refresh_timeout: int
+    _frozen_credentials: ReadOnlyCredentials | None
     _mandatory_refresh_timeout: int
     def refresh_needed(self, refresh_in: float | None = None) -> bool: ...

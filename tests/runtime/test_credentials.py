@@ -108,6 +108,17 @@ async def test_in_the_advisory_window_calls_go_on_while_one_refreshes(executor: 
     assert refreshing.calls == 1
 
 
+async def test_what_another_user_of_the_object_has_refreshed_is_used(executor: ThreadPoolExecutor) -> None:
+    refreshing = Refreshing(60)
+    source = BotocoreSource(lambda: refreshing.made, executor)
+    await source.get()
+    refreshing.made._expiry_time = refreshing._in(12)
+    await asyncio.to_thread(refreshing.made.get_frozen_credentials)
+    assert (await source.get()).access_key_id == "key-1"
+    assert source.ready() == Credentials("key-1", "secret", "token")
+    assert refreshing.calls == 1
+
+
 async def test_a_failed_advisory_refresh_changes_nothing(executor: ThreadPoolExecutor) -> None:
     refreshing = Refreshing(60)
     source = BotocoreSource(lambda: refreshing.made, executor)
