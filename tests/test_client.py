@@ -278,6 +278,24 @@ async def test_closing_ends_calls_that_are_under_way(wire: Wire) -> None:
         await task
 
 
+async def test_closing_ends_calls_that_wait_for_a_thread(wire: Wire) -> None:
+    gate = threading.Event()
+
+    class Held(Slow):
+        def read_at(self, offset: int, length: int, /) -> bytes:
+            gate.wait(10)
+            return super().read_at(offset, length)
+
+    readers = [Held() for _ in range(20)]
+    async with ECRPublicClient("us-east-1", wire.url, CREDENTIALS, rate_limits=False) as client:
+        tasks = [asyncio.create_task(upload(client, reader)) for reader in readers]
+        await asyncio.sleep(0.01)
+    gate.set()
+    await asyncio.wait(tasks)
+    assert not [task for task in tasks if task.cancelled()]
+    assert {type(task.exception()) for task in tasks} == {ClientStateError}
+
+
 # Options and requests
 
 

@@ -93,8 +93,9 @@ class Core:
             shared, self._shared = self._shared, None
         for source in self._sources:
             source.close()
-        # Not waited for: a thread may be held up by a credential provider, and idle ones end at once.
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        # Not waited for: a thread may be held up by a credential provider, and idle ones end at once. What is
+        # still to be hashed is not cancelled: to those who await it, it would be as if they were.
+        self._workers.shutdown(wait=False)
         self._waiting.shutdown(wait=False, cancel_futures=True)
         if shared is not None:
             await shared.transport.close()

@@ -167,7 +167,7 @@ class Transport:
 
     async def close(self) -> None:
         """Close the pool, unless it is the user's."""
-        self._encoder.shutdown(wait=False, cancel_futures=True)
+        self._encoder.shutdown(wait=False)
         if self._session is not None and not self._given:
             await self._session.close()
 

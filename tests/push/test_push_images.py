@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from aioecrpublic import ImageError, push_image, push_images
-from aioecrpublic.errors import RepositoryNotFoundException
+from aioecrpublic.errors import ClientStateError, RepositoryNotFoundException
 from aioecrpublic.images import OCILayout
 from aioecrpublic.push import ImageJob, LayerCompleted, LayerStarted
 from aioecrpublic.push.budget import budget_of
@@ -16,9 +18,11 @@ from tests.push.helpers import (
     assert_is_there,
     assert_nothing_is_open,
     assert_nothing_runs,
+    connect,
     tags_of,
 )
 from tests.support.oci import LayoutBuilder, random_layer, write_image
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,3 +173,23 @@ async def test_two_concurrent_pushes_of_one_image(
     )
     assert {result.digest for result in results} == {image.digest}
     await assert_is_there(server, client, image, ["t0", "t1", "t2"])
+
+
+async def test_closing_the_client_ends_pushes_that_wait_for_a_thread(
+    server: LocalECRPublic, tmp_path: Path
+) -> None:
+    write_image(tmp_path, layers=1, layer_size=MIB)
+    gate = threading.Event()
+    async with connect(server) as client:
+        await client.create_repository(repository_name=REPOSITORY)
+        workers = client._core.opened().executor
+        assert isinstance(workers, ThreadPoolExecutor)
+        for _ in range(workers._max_workers):
+            workers.submit(gate.wait, 60)
+        await until(workers._work_queue.empty)
+        pushing = asyncio.create_task(push_image(client, str(tmp_path), REPOSITORY))
+        await until(lambda: not workers._work_queue.empty())
+    gate.set()
+    async with asyncio.timeout(60):
+        with pytest.raises(ClientStateError):
+            await pushing
