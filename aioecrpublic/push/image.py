@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import attrs
 
 from aioecrpublic.images import load_image
 from aioecrpublic.push.attached import Pushed
+from aioecrpublic.push.errors import PushError
 from aioecrpublic.push.events import LayerSkipped, PushCompleted, PushStarted
 from aioecrpublic.push.layer import LayerUpload
 from aioecrpublic.push.manifests import put_manifest
@@ -17,12 +18,14 @@ from aioecrpublic.push.result import LayerResult, PushResult
 from aioecrpublic.push.sizes import check_layer_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from aioecrpublic.images import Descriptor, ImageGraph, ImageSource, ManifestNode
     from aioecrpublic.push.destination import Destination
     from aioecrpublic.push.layer import UploadOptions
     from aioecrpublic.push.repository import KnownLayers
+
+_P = ParamSpec("_P")
 
 
 @attrs.frozen(kw_only=True)
@@ -99,7 +102,7 @@ class ImagePush:
         async with asyncio.TaskGroup() as group:
             uri = group.create_task(self._destination.uri())
             ticking = group.create_task(self._emitter.tick())
-            group.create_task(self._bring_layers(group, graph))
+            group.create_task(_whole(self._bring_layers, group, graph))
             await self._put_manifests(group, graph)
             ticking.cancel()
         result = self._result(graph, uri.result(), time.monotonic() - started)
@@ -125,7 +128,7 @@ class ImagePush:
         missing: asyncio.Queue[Descriptor | None] = asyncio.Queue()
         workers = min(self._options.jobs, len(blobs))
         for _ in range(workers):
-            group.create_task(self._work(missing))
+            group.create_task(_whole(self._work, missing))
         unknown = [digest for digest in blobs if digest not in self._known.there]
         for digest in blobs.keys() - set(unknown):
             await self._skip(blobs[digest])
@@ -174,7 +177,7 @@ class ImagePush:
         for blob in graph.blobs:
             await self._there[blob.digest].wait()
         for node in graph.manifests[:-1]:
-            group.create_task(self._put(node, graph))
+            group.create_task(_whole(self._put, node, graph))
         await self._wait_for_children(graph.root)
         for tag in self._options.tags or (None,):
             await self._put_now(graph.root, graph, tag)
@@ -223,3 +226,20 @@ class ImagePush:
             elapsed=elapsed,
             retries=self._destination.retries + sum(result.retries for result in self._results.values()),
         )
+
+
+async def _whole(part: Callable[_P, Coroutine[Any, Any, None]], *args: _P.args, **kwargs: _P.kwargs) -> None:
+    """Do a part of a push to its end; the push ends with it if it is cancelled by nobody who may.
+
+    A task group takes a cancelled task for one that is done, and what waits for it would wait for ever.
+
+    Raises:
+        PushError: What a callback or a hook waits for was cancelled.
+    """
+    try:
+        await part(*args, **kwargs)
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise PushError("what a callback or a hook waits for was cancelled") from error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aioecrpublic import push_image
+from aioecrpublic import PushError, push_image
 from aioecrpublic.local import LocalECRPublic
 from aioecrpublic.local.state import Settings
 from aioecrpublic.push import (
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from aioecrpublic import ECRPublicClient
     from aioecrpublic.push import PushEvent
+    from aioecrpublic.types import SendEvent
 
 MIB = 1024 * 1024
 
@@ -168,3 +169,38 @@ async def test_skipped_layers_are_told(client: ECRPublicClient, tmp_path: Path) 
     skipped = {event.digest for event in events if isinstance(event, LayerSkipped)}
     assert skipped == {*image.layers, image.config}
     assert await tags_of(client) == {image.digest: ["1"]}
+
+
+class Ended:
+    """A hook and a callback that wait, at one event or operation, for something that was cancelled."""
+
+    def __init__(self, at: str) -> None:
+        self._at = at
+        self._awaited = asyncio.get_running_loop().create_future()
+        self._awaited.cancel()
+
+    async def before_send(self, event: SendEvent) -> None:
+        if event.operation == self._at:
+            await self._awaited
+
+    async def tell(self, event: PushEvent) -> None:
+        if type(event).__name__ == self._at:
+            await self._awaited
+
+
+@pytest.mark.parametrize(
+    "at", ["LayerStarted", "LayerCompleted", "BatchCheckLayerAvailability", "UploadLayerPart"]
+)
+async def test_what_waits_for_something_cancelled_ends_the_push(
+    client: ECRPublicClient, tmp_path: Path, at: str
+) -> None:
+    write_image(tmp_path)
+    before = asyncio.all_tasks()
+    ended = Ended(at)
+    async with asyncio.timeout(60):
+        with pytest.raises(PushError, match="callback or a hook"):
+            await push_image(
+                client.with_options(hooks=[ended]), str(tmp_path), REPOSITORY, ["1"], on_event=ended.tell
+            )
+    await assert_nothing_runs(before)
+    await assert_nothing_is_open(tmp_path)
