@@ -73,7 +73,7 @@ class DetectedImage(SourceLifecycle):
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._source: ImageSource | None = None
+        self._source: LayoutSource | None = None
         self._opening = asyncio.Lock()
 
     @property
@@ -101,19 +101,29 @@ class DetectedImage(SourceLifecycle):
         source = await self._detected()
         await source.check_blob(descriptor)
 
+    async def referrers(self, digest: str) -> tuple[Descriptor, ...]:
+        """Return the manifests beside the image that refer to `digest` as their subject."""
+        source = await self._detected()
+        return await source.referrers(digest)
+
+    async def cosign_tags(self, digest: str) -> dict[str, Descriptor]:
+        """Return what cosign has stored about a manifest under names made of its digest, by name."""
+        source = await self._detected()
+        return await source.cosign_tags(digest)
+
     async def close(self) -> None:
         """Free everything."""
         if self._source is not None:
             await self._source.close()
 
-    async def _detected(self) -> ImageSource:
+    async def _detected(self) -> LayoutSource:
         async with self._opening:
             if self._source is None:
                 self._source = await asyncio.to_thread(_detect, self._path)
             return self._source
 
 
-def _detect(text: str) -> ImageSource:
+def _detect(text: str) -> LayoutSource:
     colons = [position for position, character in enumerate(text) if character == ":"]
     for end in (len(text), *reversed(colons)):
         try:
@@ -127,7 +137,7 @@ def _detect(text: str) -> ImageSource:
     raise ImageError(f"{shown(text)}: no such file or directory; expected {_FORMS}")
 
 
-def _source_at(path: str, reference: str | None, status: os.stat_result) -> ImageSource:
+def _source_at(path: str, reference: str | None, status: os.stat_result) -> LayoutSource:
     if stat.S_ISDIR(status.st_mode):
         return OCILayout(path, reference)
     # These read both kinds of archive, and tell them apart by what is in them.

@@ -59,14 +59,13 @@ def signed(tmp_path: Path) -> Signed:
     return made
 
 
-@pytest.mark.parametrize("kind", ["oci", "oci-archive"])
+@pytest.mark.parametrize("form", ["oci:{layout}", "oci-archive:{archive}", "{layout}", "{archive}"])
 async def test_what_is_attached_comes_along_on_request(
-    server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path, signed: Signed, kind: str
+    server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path, signed: Signed, form: str
 ) -> None:
-    path = signed.image.directory
-    if kind == "oci-archive":
-        path = tar_layout(path, tmp_path / "archive.tar")
-    source = f"{kind}:{path}:1.0"
+    layout = signed.image.directory
+    archive = tar_layout(layout, tmp_path / "archive.tar")
+    source = f"{form.format(layout=layout, archive=archive)}:1.0"
     plain = await push_image(client, source, REPOSITORY, ["1.0"])
     assert (await tags_of(client)).keys() == set(signed.image.manifests)
     events: list[PushEvent] = []
