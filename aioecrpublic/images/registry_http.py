@@ -234,4 +234,6 @@ def is_this_machine(authority: str) -> bool:
 def _proxy(url: yarl.URL) -> str | None:
     if is_this_machine(url.authority) or urllib.request.proxy_bypass(f"{url.host}:{url.port}"):
         return None
-    return urllib.request.getproxies().get(url.scheme)
+    proxy = urllib.request.getproxies().get(url.scheme)
+    # curl and most others take HOST:PORT too, for a proxy that speaks http.
+    return proxy if not proxy or "://" in proxy else f"http://{proxy.removeprefix('//')}"

@@ -710,11 +710,12 @@ def test_urls(reference: str, insecure: bool | None, url: str) -> None:  # noqa:
     assert str(RegistryImage(reference, insecure=insecure)._base) == url
 
 
+@pytest.mark.parametrize("scheme", ["http://", "//", ""])
 async def test_proxies_of_the_environment_lead_to_other_machines(
-    registry: FakeRegistry, image: BuiltImage, monkeypatch: pytest.MonkeyPatch
+    registry: FakeRegistry, image: BuiltImage, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     # What is sent to a proxy for plain http has the path of what is meant, so the registry can play both.
-    monkeypatch.setenv("http_proxy", f"http://{registry.host}")
+    monkeypatch.setenv("http_proxy", f"{scheme}{registry.host}")
     monkeypatch.setenv("no_proxy", "direct.test")
     async with RegistryImage("registry.test/team/app:1.0", insecure=True) as source:
         await assert_holds(source, image)
