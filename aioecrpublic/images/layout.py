@@ -20,7 +20,7 @@ from aioecrpublic.images.manifest import (
     parse_entries,
     parse_manifest,
 )
-from aioecrpublic.images.mediatypes import INDEXES
+from aioecrpublic.images.mediatypes import IMAGE_MANIFESTS, INDEXES
 from aioecrpublic.images.reference import cosign_names, familiar_name
 from aioecrpublic.images.source import SourceLifecycle
 from aioecrpublic.images.threads import acquire_in_thread
@@ -189,6 +189,9 @@ class LayoutSource(SourceLifecycle):
         return tuple(found.values())
 
     def _as_referrer(self, candidate: Descriptor, digest: str) -> Descriptor | None:
+        if candidate.media_type not in INDEXES | IMAGE_MANIFESTS:
+            # An index may list anything (OCI image specification, image-index.md, "manifests").
+            return None
         manifest = self._parse(candidate)
         if manifest.subject is None or manifest.subject.digest != digest:
             return None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -416,6 +417,16 @@ class TestReferrers:
             assert await source.referrers("sha256:" + "0" * 64) == ()
             with pytest.raises(ImageError, match="is no digest"):
                 await source.referrers("latest")
+
+    async def test_what_is_no_manifest_refers_to_nothing(self, directory: Path) -> None:
+        builder = LayoutBuilder(directory)
+        image = builder.tag(builder.image([random_layer(10)]), "1.0")
+        sbom = builder.tag(builder.artifact(image, b"sbom", "application/spdx+json"), None)
+        index = json.loads((directory / "index.json").read_bytes())
+        index["manifests"].insert(0, {**image.descriptor, "mediaType": "application/xml"})
+        (directory / "index.json").write_text(json.dumps(index))
+        async with OCILayout(directory, "1.0") as source:
+            assert [found.digest for found in await source.referrers(image.digest)] == [sbom.digest]
 
     async def test_an_artifact_says_its_type_by_its_config_too(self, directory: Path) -> None:
         builder = LayoutBuilder(directory)
