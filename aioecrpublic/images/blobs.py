@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aioecrpublic.images.errors import ImageError
+from aioecrpublic.images.threads import finish_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,4 +39,4 @@ class FileBlob:
         """Close the file, if it is the blob's own."""
         if not self._closed:
             self._closed = True
-            await asyncio.to_thread(self._release, self._content)
+            await finish_in_thread(partial(self._release, self._content))

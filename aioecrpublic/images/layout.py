@@ -23,7 +23,7 @@ from aioecrpublic.images.manifest import (
 from aioecrpublic.images.mediatypes import IMAGE_MANIFESTS, INDEXES
 from aioecrpublic.images.reference import cosign_names, familiar_name
 from aioecrpublic.images.source import SourceLifecycle
-from aioecrpublic.images.threads import acquire_in_thread
+from aioecrpublic.images.threads import acquire_in_thread, finish_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +110,7 @@ class LayoutSource(SourceLifecycle):
     async def close(self) -> None:
         """Close the layout and every blob opened from it."""
         self._closed = True
-        await asyncio.to_thread(self._files.close)
+        await finish_in_thread(self._files.close)
 
     async def _open_in_thread(self) -> Descriptor:
         try:

@@ -53,6 +53,19 @@ async def acquire_in_thread(work: Callable[[], R], dispose: Callable[[R], object
         raise
 
 
+async def finish_in_thread(work: Callable[[], object]) -> None:
+    """Run `work`, which closes something, in a thread; it is done even if the caller is cancelled.
+
+    Work that still waits for a thread would otherwise never begin.
+    """
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise
+
+
 async def map_bounded(
     function: Callable[[T], Awaitable[R]], arguments: Sequence[T], *, limit: int
 ) -> list[R]:

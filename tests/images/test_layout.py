@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -468,3 +470,23 @@ async def test_cancelling_while_opening_leaves_nothing_open(directory: Path) -> 
         else:
             # On a busy machine a few turns of the loop may be enough to open it.
             await source.close()
+
+
+@pytest.mark.parametrize("what", ["blob", "source"])
+async def test_cancelling_while_closing_waits_for_a_thread_closes(directory: Path, what: str) -> None:
+    image = write_image(directory)
+    gate = threading.Event()
+    async with OCILayout(directory) as source:
+        blob = await source.open_blob(Descriptor(media_type="x/y", digest=image.layers[0], size=1024))
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        holding = loop.run_in_executor(None, gate.wait, 60)
+        closing = asyncio.create_task(blob.close() if what == "blob" else source.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.wait([closing])
+        await holding
+        assert closing.cancelled()
+        assert blob._content.file.closed
