@@ -88,6 +88,7 @@ class LayerUpload:
         self._patience = Patience(f"layer {blob.descriptor.digest}")
         self._confirmed = 0
         self._resumed = 0
+        self._refused = False
         self._shown, self._shown_at = (-1, -1), -SHORTEST_PAUSE
         self._sent = 0
         self._started = time.monotonic()
@@ -133,9 +134,7 @@ class LayerUpload:
                 return await self._complete(upload)
             except RESTARTING as error:
                 if isinstance(error, InvalidLayerException):
-                    # The service has computed another digest. If we do too, it will do so every time.
-                    await self._forget()
-                    await self._bytes.verify()
+                    await self._check_refused(error)
                 # Also what a lost reply to the completion looks like.
                 if await self._is_there():
                     return upload is not None and upload.confirmed == self._descriptor.size
@@ -143,6 +142,22 @@ class LayerUpload:
                 upload = None
             except LayerAlreadyExistsException:
                 return False
+
+    async def _check_refused(self, error: InvalidLayerException) -> None:
+        """Find out whether sending the layer again may help where the service has computed another digest.
+
+        Raises:
+            ImageError: Its bytes do not have the digest.
+            PushError: They have, and the service has refused them before, as one would that knows no sha512.
+        """
+        await self._forget()
+        await self._bytes.verify()
+        if self._refused:
+            raise PushError(
+                f"layer {self._descriptor.digest}: its bytes have this digest, and the service has refused "
+                f"them twice: {error}"
+            ) from error
+        self._refused = True
 
     async def _initiate(self) -> Upload:
         response = await self.destination.persist(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import sqlite3
 from typing import TYPE_CHECKING, Any
@@ -406,6 +407,15 @@ async def test_a_service_that_lost_bytes_gets_them_again(
     assert uploading.retried() == [(0, code)]
     assert (result.uploaded, result.bytes_sent) == (True, 70)
     assert await stored(server)
+
+
+async def test_a_digest_that_the_service_never_computes_is_given_up(
+    between: Between, uploading: Uploading
+) -> None:
+    digest = f"sha512:{hashlib.sha512(DATA).hexdigest()}"
+    with pytest.raises(PushError, match=f"^layer {digest}: its bytes have this digest, .*refused them twice"):
+        await uploading.run(digest=digest)
+    assert between.operations().count(INITIATE) == 2
 
 
 async def test_bytes_that_are_not_the_digests_are_ours(between: Between, uploading: Uploading) -> None:
