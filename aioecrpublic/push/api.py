@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from aioecrpublic._runtime.errors import ValidationError
 from aioecrpublic.images.threads import map_bounded
 from aioecrpublic.push.job import ImageJob, check_names
 from aioecrpublic.push.pusher import open_pusher
@@ -121,6 +122,9 @@ async def push_images(
         The results, in the order of ``images``.
 
     Raises:
+        ConfigurationError: An argument cannot be used; nothing was pushed.
+        ValidationError: A repository's name or a tag cannot be, or two images want the same tag; nothing was
+            pushed.
         ExceptionGroup: Some images could not be pushed; the others were. Each error has a note that names its
             image.
     """
@@ -149,8 +153,14 @@ async def push_images(
 
 
 async def _check_all(client: ECRPublicClient, images: Sequence[ImageJob]) -> None:
+    wanted: dict[tuple[str, str | None, str], ImageJob] = {}
     for number, job in enumerate(images, start=1):
         check_names(client, job)
+        for tag in job.tags:
+            other = wanted.setdefault((job.repository_name, job.registry_id, tag), job)
+            if other.source != job.source:
+                problem = f"tag {tag!r} of {job.repository_name} is for both {other.source} and {job.source}"
+                raise ValidationError("push_images", (problem,))
         if number % _CHECKED_AT_ONCE == 0:
             await asyncio.sleep(0)
 

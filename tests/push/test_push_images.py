@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aioecrpublic import ImageError, push_image, push_images
-from aioecrpublic.errors import ClientStateError, RepositoryNotFoundException
+from aioecrpublic.errors import ClientStateError, RepositoryNotFoundException, ValidationError
 from aioecrpublic.images import OCILayout
 from aioecrpublic.push import ImageJob, LayerCompleted, LayerStarted
 from aioecrpublic.push.budget import budget_of
@@ -93,6 +93,21 @@ async def test_names_are_checked_before_anything_is_sent(client: ECRPublicClient
     with pytest.raises(ValueError, match="not fine"):
         await push_images(client.with_options(hooks=[wire]), jobs)
     assert wire.sent == []
+
+
+async def test_a_tag_is_for_one_image(client: ECRPublicClient, tmp_path: Path) -> None:
+    _sharing(tmp_path, 2)
+    wire = Wire()
+    first, second = (f"oci:{tmp_path}:n{number}" for number in range(2))
+    jobs = [
+        ImageJob(source=source, repository_name=REPOSITORY, tags=[tag, "latest"])
+        for source, tag in ((first, "1"), (first, "2"), (second, "3"))
+    ]
+    with pytest.raises(ValidationError, match=f"'latest' of {REPOSITORY} is for both {first} and {second}"):
+        await push_images(client.with_options(hooks=[wire]), jobs)
+    assert wire.sent == []
+    await push_images(client, jobs[:2])
+    assert sorted((await tags_of(client)).popitem()[1]) == ["1", "2", "latest"]
 
 
 async def test_no_images_are_no_work(client: ECRPublicClient) -> None:
