@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(aioecrpublic.__file__).parent
-# The leaf that everybody may import.
-LEAVES = {"_base", "_version"}
+# What everybody may import.
+LEAVES = {"_addresses", "_base", "_version"}
 ALLOWED: dict[str, set[str]] = {
     "_runtime": set(),
     "_generated": {"_runtime"},

@@ -32,7 +32,7 @@ def loads(parts: str, others: str, *, slow: bool) -> Loaded:
     return Loaded(frozenset(parts.split()), frozenset(others.split()), slow)
 
 
-CLIENT = "_base _generated _runtime _version client"
+CLIENT = "_addresses _base _generated _runtime _version client"
 ITS_OTHERS = "aiohttp attrs cattrs multidict pybase64 yarl"
 CASES = {
     "import aioecrpublic": loads("_version", "", slow=False),
@@ -43,7 +43,7 @@ CASES = {
     "from aioecrpublic import Credentials": loads("_base _runtime _version", "attrs", slow=True),
     "from aioecrpublic import ECRPublicClient": loads(CLIENT, ITS_OTHERS, slow=True),
     "from aioecrpublic import push_image": loads(
-        "_base _generated _runtime _version images push",
+        "_addresses _base _generated _runtime _version images push",
         "aiohttp attrs isal multidict pybase64 yarl",
         slow=True,
     ),

@@ -9,6 +9,7 @@ from urllib.request import getproxies, proxy_bypass
 import attrs
 import yarl
 
+from aioecrpublic._addresses import is_this_machine
 from aioecrpublic._runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -108,11 +109,13 @@ def choose_endpoint(service: Service, region: str, custom: str | None, *, fips: 
 def find_proxy(url: str) -> str | None:
     """The proxy that the environment names for ``url`` (``HTTPS_PROXY``, ``HTTP_PROXY``, ``NO_PROXY``).
 
+    This machine is never reached by one: from another, its loopback address is another's.
+
     Raises:
         ConfigurationError: The variable is not an http or https URL.
     """
     parts = urlsplit(url)
-    if proxy_bypass(parts.netloc):
+    if is_this_machine(parts.netloc) or proxy_bypass(parts.netloc):
         return None
     proxy = getproxies().get(parts.scheme)
     if not proxy:

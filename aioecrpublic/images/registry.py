@@ -11,6 +11,7 @@ import aiohttp
 import attrs
 import yarl
 
+from aioecrpublic._addresses import is_this_machine
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.descriptor import Descriptor, parse_descriptor
 from aioecrpublic.images.digest import check_digest, is_digest, new_hash, verify
@@ -30,7 +31,7 @@ from aioecrpublic.images.mediatypes import (
 from aioecrpublic.images.reference import DOCKER_HUB, cosign_names, parse_reference
 from aioecrpublic.images.registry_auth import Authorizer
 from aioecrpublic.images.registry_blob import RegistryBlob
-from aioecrpublic.images.registry_http import Http, check_transient, failure, is_this_machine, read_body
+from aioecrpublic.images.registry_http import Http, check_transient, failure, read_body
 from aioecrpublic.images.source import SourceLifecycle
 
 if TYPE_CHECKING:

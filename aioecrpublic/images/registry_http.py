@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import random
 import re
@@ -16,6 +15,7 @@ import aiohttp
 import attrs
 import yarl
 
+from aioecrpublic._addresses import is_this_machine
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.errors import ImageError, shown
 
@@ -218,17 +218,6 @@ def _retry_after(value: str | None) -> float:
     except (ValueError, OverflowError):
         return 0.0
     return min(max(wait, 0.0), _LONGEST_WAIT)
-
-
-def is_this_machine(authority: str) -> bool:
-    """Say whether `HOST` or `HOST:PORT` is a name or an address of this machine."""
-    host = yarl.URL(f"http://{authority}/").host or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _proxy(url: yarl.URL) -> str | None:

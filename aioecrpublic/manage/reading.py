@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
+from aioecrpublic._addresses import REGISTRY_URL
 from aioecrpublic._generated.errors import UnsupportedCommandException
 from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic.images import ImageError, RegistryCredentials, RegistryImage
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 ReadManifest: TypeAlias = Callable[[str], Awaitable[bytes]]
 """Takes the digest of a manifest, and returns its exact bytes."""
 
-REGISTRY_URL = "AIOECRPUBLIC_REGISTRY_URL"
-"""The variable that says where images are pulled from, as ``aioecrpublic local`` prints it."""
 _AWS_DOMAINS = (".amazonaws.com", ".api.aws")
 
 

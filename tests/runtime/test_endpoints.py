@@ -141,6 +141,13 @@ def test_proxies_are_found_as_botocore_finds_them(
     assert theirs is None or (proxy or "").endswith(theirs.removeprefix("//"))
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:4566", "127.1.2.3", "[::1]:8080", "ecr.localhost"])
+def test_no_proxy_leads_back_to_this_machine(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
+    assert find_proxy(f"http://{host}") is None
+    assert find_proxy("http://10.0.0.1") == "http://proxy:3128"
+
+
 async def test_a_proxy_that_is_none_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://user:secret@proxy:1")
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY is not") as caught:
