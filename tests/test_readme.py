@@ -46,7 +46,7 @@ class Reader:
     def environment(self) -> dict[str, str]:
         variables = environment(self.directory, self.server)
         variables["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{variables['PATH']}"
-        return variables | {"AIOECRPUBLIC_REGISTRY_URL": self.server.registry_url}
+        return variables | self.server.environment
 
     async def python(self, block: str) -> str:
         """What a snippet prints, or pytest of one that is tests."""

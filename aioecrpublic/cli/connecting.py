@@ -14,8 +14,13 @@ _CommandT = TypeVar("_CommandT", bound=Callable[..., Any])
 
 def connection_options(command: _CommandT) -> _CommandT:
     """Add ``--endpoint-url``, ``--profile`` and ``--region`` to a command."""
+    region = click.option("--region", metavar="NAME", help="The region; the configured one if not given.")
+    return account_options(region(command))
+
+
+def account_options(command: _CommandT) -> _CommandT:
+    """Add ``--endpoint-url`` and ``--profile`` to a command that knows its region."""
     for option in (
-        click.option("--region", metavar="NAME", help="The region; the configured one if not given."),
         click.option("--profile", metavar="NAME", help="The profile of the AWS configuration to use."),
         click.option(
             "--endpoint-url", metavar="URL", help="Another ECR Public, such as that of 'aioecrpublic local'."

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING
 
 import click
 
 from aioecrpublic.cli.running import run_command
 from aioecrpublic.local import LocalECRPublic
-from aioecrpublic.manage.reading import REGISTRY_URL
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @click.command(short_help="Serve a local ECR Public.")
@@ -37,20 +32,9 @@ def local(data_dir: str | None, host: str, port: int, *, quotas: bool, latency: 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
         async with LocalECRPublic(data_dir, host, port, quotas=quotas, latency=latency) as server:
-            for line in _exports(server):
-                click.echo(line)
+            click.echo("serving until Ctrl-C; these lines lead another terminal here:", err=True)
+            for name, value in server.environment.items():
+                click.echo(f"export {name}={value}")
             await stopped.wait()
 
     run_command(work())
-
-
-def _exports(server: LocalECRPublic) -> Iterator[str]:
-    credentials = server.credentials
-    yield f"export AWS_ENDPOINT_URL_ECR_PUBLIC={server.endpoint_url}"
-    yield "export AWS_REGION=us-east-1"
-    yield "export AWS_DEFAULT_REGION=us-east-1"
-    yield f"export AWS_ACCESS_KEY_ID={credentials.access_key_id}"
-    yield f"export AWS_SECRET_ACCESS_KEY={credentials.secret_access_key}"
-    if credentials.session_token:
-        yield f"export AWS_SESSION_TOKEN={credentials.session_token}"
-    yield f"export {REGISTRY_URL}={server.registry_url}"

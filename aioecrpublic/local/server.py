@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from aioecrpublic._addresses import REGISTRY_URL
 from aioecrpublic._generated.service import SERVICE
 from aioecrpublic._runtime.errors import ClientStateError, ConfigurationError
 from aioecrpublic.local.accounts import DEFAULT_CREDENTIALS, Accounts
@@ -109,6 +110,20 @@ class LocalECRPublic:
         """The URL of the Docker Registry v2 side, on the same port."""
         self._opened()
         return self._url
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that lead this package, boto3, the AWS CLI and other AWS SDKs to it."""
+        return {
+            "AWS_ENDPOINT_URL_ECR_PUBLIC": self.endpoint_url,
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": self.credentials.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.credentials.secret_access_key,
+            # Empty is none, and takes the place of one that is there.
+            "AWS_SESSION_TOKEN": self.credentials.session_token or "",
+            REGISTRY_URL: self.registry_url,
+        }
 
     async def __aenter__(self) -> Self:
         if self._stack is not None:

@@ -185,7 +185,9 @@ async def test_local(tmp_path: Path) -> None:
     words = ("local", "--data-dir", "data")
     async with terminal(*COMMAND, *words, cwd=tmp_path, env=environment(tmp_path)) as opened:
         screen = await opened.shows("export AIOECRPUBLIC_REGISTRY_URL=")
-        env = environment(tmp_path) | dict(re.findall(r"^export (\w+)=(\S+)$", screen, re.MULTILINE))
+        exports = dict(re.findall(r"^export (\w+)=(\S*)$", screen, re.MULTILINE))
+        # Of a terminal in which somebody has worked with AWS before.
+        env = environment(tmp_path) | {"AWS_SESSION_TOKEN": "another account's"} | exports
         pushed = await run(
             *COMMAND, "push", "oci:image:1.0", "team/app:1.0", "--create", cwd=tmp_path, env=env
         )
@@ -260,6 +262,17 @@ async def test_login(tmp_path: Path) -> None:
     assert json.loads(helped.output) == {"registry": "public.ecr.aws", "helper": True, "expires_at": None}
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["credHelpers"] == {"public.ecr.aws": "aioecrpublic"}
+
+
+async def test_a_login_to_a_local_registry_leaves_that_to_aws_alone(tmp_path: Path) -> None:
+    async with LocalECRPublic() as server:
+        env = environment(tmp_path) | server.environment
+        for words in (("login", "--config", "a.json"), ("login", "--config", "b.json", "--helper")):
+            seen = await in_terminal(*COMMAND, *words, cwd=tmp_path, env=env)
+            assert seen.status == 0, seen.screen
+        host = server.registry_url.removeprefix("http://")
+    assert json.loads((tmp_path / "a.json").read_text())["auths"].keys() == {host}
+    assert json.loads((tmp_path / "b.json").read_text()) == {"credHelpers": {host: "aioecrpublic"}}
 
 
 async def test_prune(tmp_path: Path) -> None:
