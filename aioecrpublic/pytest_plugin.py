@@ -11,7 +11,9 @@
         client = boto3.client("ecr-public", "us-east-1", endpoint_url=ecr_public_server.endpoint_url, ...)
 
 Every test that asks for the server has one of its own, empty and on a free port of the loopback interface, in
-a thread of its own: a test may block. The client needs pytest-asyncio, or anyio's plugin without it.
+a thread of its own: a test may block. The client needs pytest-asyncio, or anyio's plugin without it; what the
+machine has configured for AWS does not reach it. Code that makes its own client is led to the server by
+``ecr_public_server.environment``.
 """
 
 from __future__ import annotations
@@ -59,11 +61,7 @@ async def ecr_public_client(
     ecr_public_server: LocalECRPublic,
 ) -> AsyncGenerator[ECRPublicClient, None]:
     """An open client of the test's ``ecr_public_server``."""
-    from aioecrpublic.client import ECRPublicClient
+    from aioecrpublic.local.unconfigured import unconfigured_client
 
-    async with ECRPublicClient(
-        region="us-east-1",
-        endpoint_url=ecr_public_server.endpoint_url,
-        credentials=ecr_public_server.credentials,
-    ) as client:
+    async with unconfigured_client(ecr_public_server) as client:
         yield client

@@ -14,7 +14,7 @@ import threading
 import boto3
 import pytest
 
-from aioecrpublic import Credentials
+from aioecrpublic import Credentials, ECRPublicClient
 from aioecrpublic.errors import RepositoryNotFoundException
 
 seen = set()
@@ -59,8 +59,45 @@ def test_the_mark_has_the_arguments(ecr_public_server):
     assert boto(ecr_public_server).describe_registries()["registries"]
 
 
+@pytest.fixture
+def configured(ecr_public_server, monkeypatch):
+    for name, value in ecr_public_server.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+WITH_TOKEN = pytest.mark.ecr_public(credentials=Credentials("AKIDMINE", "mine", "a-token"))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("turn", [1, pytest.param(2, marks=WITH_TOKEN)])
+async def test_code_that_makes_its_own_clients_is_led_there(configured, turn):
+    async with ECRPublicClient() as client:
+        await client.create_repository(repository_name="team/app")
+    client = boto3.Session().client("ecr-public")
+    assert len(client.describe_repositories()["repositories"]) == 1
+    client.close()
+
+
 def test_nothing_is_left_running():
     assert [thread.name for thread in threading.enumerate() if "aioecrpublic" in thread.name] == []
+"""
+
+
+CONFIGURED_TESTS = """
+import os
+
+import pytest
+
+from aioecrpublic.local import Fault
+
+
+@pytest.mark.asyncio
+async def test_three_attempts_whatever_is_configured(ecr_public_server, ecr_public_client):
+    ecr_public_server.inject(Fault(kind="lost", operation="DescribeRegistries"))
+    response = await ecr_public_client.describe_registries()
+    assert response.metadata.attempts == 2
+    assert os.environ["AWS_PROFILE"] == "nobody"
+    assert os.environ["AWS_CONFIG_FILE"].endswith("config")
 """
 
 
@@ -97,9 +134,23 @@ def run(
 
 
 def test_a_users_tests_get_the_fixtures_without_asking(tmp_path: Path) -> None:
-    done = run(tmp_path)
+    done = run(tmp_path, AWS_SESSION_TOKEN="another account's")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "6 passed" in done.stdout
+    assert "8 passed" in done.stdout
+
+
+def test_what_the_machine_has_configured_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[default]\nretry_mode = unheard-of\n")
+    done = run(
+        tmp_path,
+        tests=CONFIGURED_TESTS,
+        AWS_CONFIG_FILE=str(tmp_path / "config"),
+        AWS_PROFILE="nobody",
+        AWS_MAX_ATTEMPTS="1",
+        HTTP_PROXY="http://127.0.0.1:1",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
 
 
 def test_anyio_does_where_pytest_asyncio_is_not_there(tmp_path: Path) -> None:

@@ -16,12 +16,13 @@ from rich.table import Table
 from aioecrpublic.cli.progress import display
 from aioecrpublic.cli.running import run_command
 from aioecrpublic.cli.sample import build_sample
-from aioecrpublic.client import ECRPublicClient
 from aioecrpublic.local import LocalECRPublic
+from aioecrpublic.local.unconfigured import unconfigured_client
 from aioecrpublic.push import push_image
 
 if TYPE_CHECKING:
     from aioecrpublic._generated.types import ImageDetail
+    from aioecrpublic.client import ECRPublicClient
     from aioecrpublic.push import PushResult
 
 _REPOSITORY = "demo/python"
@@ -39,8 +40,7 @@ def demo(image: str | None) -> None:
             source = image or await _sample(console, Path(directory))
             async with LocalECRPublic() as server:
                 console.print(f"A local ECR Public listens at {server.endpoint_url}.")
-                client = ECRPublicClient(endpoint_url=server.endpoint_url, credentials=server.credentials)
-                async with client:
+                async with unconfigured_client(server) as client:
                     await _push(console, client, source)
                     await _describe(console, client)
                     console.print("Pushing the same image again:")
@@ -54,7 +54,9 @@ def demo(image: str | None) -> None:
 
 
 async def _sample(console: Console, directory: Path) -> str:
-    console.print("Making an image out of Python's standard library and this package's dependencies …")
+    console.print(
+        "Making an image out of Python's standard library and this package's dependencies …", soft_wrap=True
+    )
     given_up = threading.Event()
     building = asyncio.ensure_future(asyncio.to_thread(build_sample, directory, given_up))
     try:
