@@ -33,7 +33,8 @@ class Patience:
         self._attempts = attempts
         self._in_a_row = 0
         self._furthest = 0
-        self._tried: list[str] = []
+        # What was tried, and how often one after another.
+        self._tried: list[tuple[str, int]] = []
 
     def advanced(self, reached: int) -> None:
         """Forget the failures if this is further than ever."""
@@ -58,11 +59,18 @@ class Patience:
         """
         self.failures += 1
         self._in_a_row += 1
-        self._tried = [*self._tried[1 - _REMEMBERED :], f"{remedy} after {type(error).__name__}"]
+        self._remember(f"{remedy} after {type(error).__name__}")
         if self._in_a_row >= self._attempts:
+            tried = "; ".join(step if times == 1 else f"{step}, {times} times" for step, times in self._tried)
             raise PushError(
                 f"{self._what}: given up after {self._in_a_row} failures without progress "
-                f"({'; '.join(self._tried)}); the last: {error}"
+                f"({tried}); the last: {error}"
             ) from error
         pause = min(_FIRST_PAUSE * 2 ** (self._in_a_row - 1), _LONGEST_PAUSE)
         await asyncio.sleep(pause * (0.5 + random.random() / 2))  # noqa: S311 - jitter
+
+    def _remember(self, step: str) -> None:
+        times = 1
+        if self._tried and self._tried[-1][0] == step:
+            times += self._tried.pop()[1]
+        self._tried = [*self._tried[1 - _REMEMBERED :], (step, times)]

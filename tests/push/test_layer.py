@@ -239,7 +239,9 @@ async def test_a_part_that_is_lost_again_and_again_is_given_up(
 ) -> None:
     for number in range(2, 30):
         between.faults[PART, number] = Fault(LOST)
-    with pytest.raises(PushError, match=r"\(sending bytes 10-19 again after ConnectError; .*is lost$"):
+    with pytest.raises(
+        PushError, match=r"\(sending bytes 10-19 again after ConnectError, 10 times\); .*is lost$"
+    ):
         await uploading.run()
     assert between.parts() == [PARTS[0], *[PARTS[1]] * 10]
 

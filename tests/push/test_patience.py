@@ -33,6 +33,19 @@ async def test_the_last_failure_is_the_cause_and_what_was_tried_is_said() -> Non
     )
 
 
+async def test_what_was_tried_again_and_again_is_said_once() -> None:
+    patience = Patience("repository team/app", attempts=6)
+    for remedy in ("asking again", "asking again", "asking again", "sending again", "asking again"):
+        await patience.bear(ConnectError("gone"), remedy)
+    with pytest.raises(PushError) as raised:
+        await patience.bear(BrokenReplyError("odd"), "asking again")
+    assert str(raised.value) == (
+        "repository team/app: given up after 6 failures without progress "
+        "(asking again after ConnectError, 3 times; sending again after ConnectError; "
+        "asking again after ConnectError; asking again after BrokenReplyError); the last: odd"
+    )
+
+
 async def test_only_the_last_things_that_were_tried_are_said() -> None:
     patience = Patience("layer")
     for number in range(ATTEMPTS - 1):
