@@ -60,6 +60,9 @@ def check_names(client: ECRPublicClient, job: ImageJob) -> None:
         for index, tag in enumerate(job.tags)
         if not _is_tag(tag)
     ]
+    # The service would take an image's URI for a name, and make a repository of it.
+    if not found and (hint := client.hints["RepositoryName"](job.repository_name)):
+        found.append(f"repository_name {hint}")
     if found:
         raise ValidationError("push_image", tuple(found))
 

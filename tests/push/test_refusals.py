@@ -162,6 +162,7 @@ async def test_what_is_no_image(client: ECRPublicClient, tmp_path: Path) -> None
         ({"tags": [""]}, ValidationError, "tags"),
         ({"repository_name": "Upper"}, ValidationError, "repository_name 'Upper'"),
         ({"repository_name": "public.ecr.aws/a/team/app:1"}, ValidationError, "image URI"),
+        ({"repository_name": "public.ecr.aws/a/team/app"}, ValidationError, "name is 'team/app'"),
         ({"platforms": ["linux/"]}, ImageError, "linux/"),
         ({"platforms": ["linux/s390x"]}, ImageError, "linux/s390x"),
     ],
