@@ -14,7 +14,7 @@ from rich.console import Console
 from aioecrpublic.cli.connecting import connection_options, make_client
 from aioecrpublic.cli.progress import display
 from aioecrpublic.cli.running import run_command
-from aioecrpublic.errors import ConfigurationError
+from aioecrpublic.errors import ConfigurationError, ECRPublicError, RepositoryNotFoundException
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -69,19 +69,22 @@ def run_push(
         repository, tags = parse_target(target, options["tags"])
         with display(Console(stderr=True)) as show:
             async with make_client(options["endpoint_url"], options["profile"], options["region"]) as client:
-                result = await push(
-                    client,
-                    source,
-                    repository,
-                    # Without any, the tags are those that the called function chooses.
-                    **({"tags": tags} if tags else {}),
-                    jobs=options["jobs"],
-                    platforms=list(options["platforms"]) or None,
-                    journal=journal,
-                    create_repository=options["create"],
-                    on_event=show,
-                    referrers=options["referrers"],
-                )
+                try:
+                    result = await push(
+                        client,
+                        source,
+                        repository,
+                        # Without any, the tags are those that the called function chooses.
+                        **({"tags": tags} if tags else {}),
+                        jobs=options["jobs"],
+                        platforms=list(options["platforms"]) or None,
+                        journal=journal,
+                        create_repository=options["create"],
+                        on_event=show,
+                        referrers=options["referrers"],
+                    )
+                except RepositoryNotFoundException as error:
+                    raise ECRPublicError(f"{error}; --create makes it") from error
         if options["as_json"]:
             click.echo(json.dumps(attrs.asdict(result)))
 

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from aioecrpublic.images.descriptor import Descriptor
 from aioecrpublic.images.source import Blob
 
-_FORMS = "oci:DIR[:REFERENCE], oci-archive:FILE[:REFERENCE], docker-archive:FILE[:REFERENCE] or a path"
+_FORMS = (
+    "oci:DIR[:REFERENCE], oci-archive:FILE[:REFERENCE], docker-archive:FILE[:REFERENCE], "
+    "docker://HOST/REPOSITORY:TAG or a path"
+)
 _SOURCES: dict[str, Callable[[str, str | None], ImageSource]] = {
     "oci": OCILayout,
     "oci-archive": OCIArchive,

@@ -157,7 +157,9 @@ def _load_zstd(where: str) -> ModuleType:
         else:
             from backports import zstd
     except ImportError as error:
-        raise ImageError(f"{where}: zstd data can be read with the package backports.zstd only") from error
+        raise ImageError(
+            f"{where}: zstd data needs the extra zstd; run: pip install 'aioecrpublic[zstd]'"
+        ) from error
     return zstd
 
 

@@ -52,6 +52,12 @@ async def test_push_reports_as_lines_and_as_json(tmp_path: Path) -> None:
         (["oci:image:1.0", "team/app:"], "is not REPOSITORY or REPOSITORY:TAG"),
         (["oci:image:1.0", "Team/App"], "repository_name 'Team/App' does not match"),
         (["oci:image:1.0", "team/missing"], "The repository with name 'team/missing' does not exist"),
+        (["oci:image:1.0", "team/missing"], "; --create makes it"),
+        (
+            ["oci:image:1.0", "public.ecr.aws/local/team/app:1.0", "--create"],
+            "'public.ecr.aws/local/team/app' is an image URI; the repository's name is 'team/app'",
+        ),
+        (["app:latest", "team/app"], "docker://HOST/REPOSITORY:TAG or a path"),
         (["oci:image:9.9", "team/app"], "9.9"),
     ],
 )

@@ -61,6 +61,13 @@ def test_what_was_compressed_by_others_is_read(data: bytes, level: int) -> None:
     assert unpack(zstd.compress(data, level) + zstd.compress(b"more"), "zstd") == data + b"more"
 
 
+def test_what_zstd_needs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("backports", "compression"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImageError, match=r"file: zstd .*; run: pip install 'aioecrpublic\[zstd\]'"):
+        unpack(zstd.compress(b"data"), "zstd")
+
+
 @given(st.binary(max_size=5000))
 def test_what_is_compressed_here_is_read_by_others(data: bytes) -> None:
     assert gzip.decompress(pack(data)) == data
