@@ -1,8 +1,11 @@
 """Typed async client SDK for Amazon ECR Public.
 
 ``ECRPublicClient`` speaks to the service, ``push_image`` brings container images into it, and
-``aioecrpublic.local`` is a registry of the same behaviour on your own machine. Requests, responses and the
-structures in them are in ``aioecrpublic.types``, errors in ``aioecrpublic.errors``.
+``aioecrpublic.local`` is a registry of the same behaviour on your own machine, which
+``aioecrpublic.pytest_plugin`` starts for tests. Requests, responses and the structures in them are in
+``aioecrpublic.types``, errors in ``aioecrpublic.errors``, what a push tells in ``aioecrpublic.push``, where
+images come from in ``aioecrpublic.images``, what hooks are told in ``aioecrpublic.hooks``; pruning, logins
+and the gallery's page are in ``aioecrpublic.manage``.
 """
 
 from importlib import import_module

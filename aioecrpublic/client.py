@@ -45,7 +45,8 @@ class ECRPublicClient(Operations):
                 print(image.image_tags)
 
     Regions, credentials and everything else are found as every AWS SDK finds them. A configured region that
-    does not serve ECR Public gives way to us-east-1; one that is asked for by argument is an error.
+    does not serve ECR Public gives way to us-east-1; one that is asked for by argument is an error. All that
+    it takes is listed at ``aioecrpublic._runtime.client.BaseClient``.
     """
 
     hints: ClassVar[Mapping[str, Hint]] = MappingProxyType({"RepositoryName": _explain_repository_name})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -25,3 +26,16 @@ def test_it_has_everything_public(tmp_path: Path) -> None:
     operations = pages["aioecrpublic._generated.operations"]
     for operation in SERVICE.operations.values():
         assert f'id="Operations.{operation.method}"' in operations
+
+
+def test_every_page_is_reached_from_the_first(tmp_path: Path) -> None:
+    write(tmp_path)
+    first = tmp_path / "aioecrpublic.html"
+    found, todo = {first}, [first]
+    while todo:
+        page = todo.pop()
+        links = re.findall(r'href="([^"#:]+\.html)', page.read_text("utf-8"))
+        linked = {(page.parent / link).resolve() for link in links} - found
+        found |= linked
+        todo += linked
+    assert found == {tmp_path / f"{name.replace('.', '/')}.html" for name in MODULES}
