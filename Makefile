@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
-demo: $(RUN)  ## Push a real image to a local ECR Public; IMAGE=path pushes your own OCI layout
+demo: $(RUN)  ## Push a real image to a local ECR Public; IMAGE=path pushes one of your own
 	$(BIN)/python -m aioecrpublic demo $(if $(IMAGE),--image "$(IMAGE)")
 
 test: lint tests  ## Everything: style, types, tests
