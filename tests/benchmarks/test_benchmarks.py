@@ -14,6 +14,7 @@ from tests.benchmarks.cases import Case as Images
 from tests.benchmarks.growth import AXES, Axis, measure, table
 from tests.benchmarks.registry import contestants
 from tests.benchmarks.registry.cases import Case
+from tests.benchmarks.registry.job import PULLS
 from tests.benchmarks.registry.rounds import measure as measure_registries
 from tests.benchmarks.registry.tables import tables
 from tests.benchmarks.sink import ROOT
@@ -64,8 +65,10 @@ def test_registries_are_measured_side_by_side(tmp_path: Path) -> None:
     assert list(pushed) == list(pulled) == ["ours", "docker-registry", "ours, API"]
     # Pulls never go by the API.
     assert pulled["ours, API"] == []
-    for samples in (*pushed.values(), pulled["ours"], pulled["docker-registry"]):
-        assert_counted(samples)
+    for samples in pushed.values():
+        assert_counted(samples, 5)
+    for name in ("ours", "docker-registry"):
+        assert_counted(pulled[name], 5 * PULLS)
     # Of the registries nothing is left, the images stay for the next round.
     assert {path.name for path in tmp_path.iterdir()} == {"warm", FIVE.images.name}
     header, *_, note, version = tables(found, [FIVE]).splitlines()
@@ -78,20 +81,21 @@ def test_the_local_registry_is_measured_alone(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("PATH", str(tmp_path))
     found = measure_registries(1, [FIVE], tmp_path)
     assert list(found) == [f"push {FIVE.name}", f"pull {FIVE.name}"]
-    for by_name in found.values():
+    for by_name, images in zip(found.values(), (5, 5 * PULLS), strict=True):
         assert list(by_name) == ["ours", "ours, API"]
-        assert_counted(by_name["ours"])
+        assert_counted(by_name["ours"], images)
     header, _, *rows, note = tables(found, [FIVE]).splitlines()
     assert header.split() == ["registry", "ours", "ours,", "API"]
     assert [row.partition(": ")[2].split()[0] for row in rows] == ["images/s", "CPU", "MiB"] * 2
     assert note == "docker-registry is not installed: ours alone."
 
 
-def assert_counted(samples: Sequence[Figures]) -> None:
+def assert_counted(samples: Sequence[Figures], images: int) -> None:
     (sample,) = samples
-    wall, images, mib = (sample[figure] for figure in ("wall", "images_per_s", "mib_per_s"))
+    wall, images_per_s, mib_per_s = (sample[figure] for figure in ("wall", "images_per_s", "mib_per_s"))
     assert wall is not None
-    assert images == pytest.approx(5 / wall)
-    assert mib is not None
+    assert images_per_s == pytest.approx(images / wall)
+    assert mib_per_s is not None
+    layers = images * 2 * KIB / MIB
     # The layers, and less than as much again of configs and manifests.
-    assert 5 * 2 * KIB / MIB < mib * wall < 2 * 5 * 2 * KIB / MIB
+    assert layers < mib_per_s * wall < 2 * layers

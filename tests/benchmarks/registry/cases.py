@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Case:
-    """So many images of one size, each pushed and then pulled by one of the clients.
+    """So many images of one size, each pushed by one of the clients and then pulled by it.
 
     Attributes:
         images: How many images, and how large.
@@ -42,8 +42,8 @@ class Case:
 
 _LARGE: Final = Images(layers=4, layer_size=64 * MIB)
 FULL: Final = (
-    Case(images=Images(layers=2, layer_size=64 * KIB, images=48)),
-    Case(images=Images(layers=2, layer_size=64 * KIB, images=96), clients=16),
+    Case(images=Images(layers=2, layer_size=64 * KIB, images=32)),
+    Case(images=Images(layers=2, layer_size=64 * KIB, images=64), clients=16),
     Case(images=_LARGE),
     Case(images=_LARGE, at_once=4),
 )

@@ -15,7 +15,7 @@ import attrs
 from tests.benchmarks.process import cpu_seconds, cpu_seconds_of, forget_peak, look
 from tests.benchmarks.registry.clients import open_clients
 from tests.benchmarks.registry.contestants import find
-from tests.benchmarks.registry.job import PULL, PUSH, Job, Taken
+from tests.benchmarks.registry.job import PULL, PULLS, PUSH, Job, Taken
 from tests.benchmarks.registry.v2 import Image
 
 if TYPE_CHECKING:
@@ -36,57 +36,59 @@ async def sample(job: Job) -> dict[str, Taken]:
     async with AsyncExitStack() as stack:
         clients = await open_clients(job, stack)
         await _warm_up(clients, Image.read(job.warm))
-        taken = {PUSH: await _measured(job, clients, images, _push)}
+        shares = [images[number :: len(clients)] for number in range(len(clients))]
+        taken = {PUSH: await _measured(job, clients, shares, _push)}
         if not find(job.contestant).api:
-            taken[PULL] = await _measured(job, clients, images, _pull)
-        last = len(images) - 1
-        await clients[last % len(clients)].v2.check(images[last], str(last))
+            often = [PULLS * share for share in shares]
+            taken[PULL] = await _measured(job, clients, often, _pull)
+        await clients[0].v2.check(shares[0][-1])
     return taken
 
 
 async def _warm_up(clients: Sequence[Client], image: Image) -> None:
     """What a registry does for the first time is not what is measured."""
     for client in clients:
-        await client.push(image, "warm")
-        await client.v2.pull(image, "warm")
+        await client.push(image)
+        await client.v2.pull(image)
 
 
 async def _measured(
     job: Job,
     clients: Sequence[Client],
-    images: Sequence[Image],
-    work: Callable[[Client, Image, str], Awaitable[None]],
+    shares: Sequence[Sequence[Image]],
+    work: Callable[[Client, Image], Awaitable[None]],
 ) -> Taken:
     """Every client does the work on its share of the images, one after the other."""
 
-    async def do(number: int) -> None:
-        for place in range(number, len(images), len(clients)):
-            await work(clients[number], images[place], str(place))
+    async def do(client: Client, share: Sequence[Image]) -> None:
+        for image in share:
+            await work(client, image)
 
     gc.collect()
     forget_peak(job.pid)
     idle, cpu, client_cpu = look(job.pid), cpu_seconds_of(job.pid), cpu_seconds()
     started = time.perf_counter()
     async with asyncio.TaskGroup() as group:
-        for number in range(len(clients)):
-            group.create_task(do(number))
+        for client, share in zip(clients, shares, strict=True):
+            group.create_task(do(client, share))
     wall = time.perf_counter() - started
+    sizes = [image.size for share in shares for image in share]
     return Taken(
         wall=wall,
-        images_per_s=len(images) / wall,
-        mib_per_s=sum(image.size for image in images) / wall / _MIB,
+        images_per_s=len(sizes) / wall,
+        mib_per_s=sum(sizes) / wall / _MIB,
         cpu=cpu_seconds_of(job.pid) - cpu,
         client_cpu=cpu_seconds() - client_cpu,
         peak_mib=max(0, look(job.pid).peak - idle.resident) / _MIB,
     )
 
 
-async def _push(client: Client, image: Image, tag: str) -> None:
-    await client.push(image, tag)
+async def _push(client: Client, image: Image) -> None:
+    await client.push(image)
 
 
-async def _pull(client: Client, image: Image, tag: str) -> None:
-    size = await client.v2.pull(image, tag)
+async def _pull(client: Client, image: Image) -> None:
+    size = await client.v2.pull(image)
     if size != image.size:
         raise ValueError(f"{size} bytes came instead of {image.size}")
 

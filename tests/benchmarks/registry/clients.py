@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.registry.job import Job
     from tests.benchmarks.registry.v2 import Image
 
-    Push: TypeAlias = Callable[[Image, str], Awaitable[object]]
+    Push: TypeAlias = Callable[[Image], Awaitable[object]]
 
 # The alias of ours, which its paths begin with; to docker-registry it is a word like any other.
 _ALIAS = "local"
@@ -30,7 +30,7 @@ class Client:
     """One client.
 
     Attributes:
-        push: Pushes an image under a tag.
+        push: Pushes an image.
         v2: Pulls.
     """
 
@@ -72,7 +72,7 @@ async def _let_in(api: ECRPublicClient, repository: str) -> str:
 
 
 def _pushing_by_api(api: ECRPublicClient, repository: str, at_once: int) -> Push:
-    async def push(image: Image, tag: str) -> object:
-        return await push_image(api, f"oci:{image.layout}", repository, [tag], jobs=at_once)
+    async def push(image: Image) -> object:
+        return await push_image(api, f"oci:{image.layout}", repository, [image.tag], jobs=at_once)
 
     return push

@@ -8,6 +8,8 @@ import attrs
 
 PUSH: Final = "push"
 PULL: Final = "pull"
+# How often each image is pulled: once takes too little time for figures.
+PULLS: Final = 3
 
 
 @attrs.frozen(kw_only=True)

@@ -42,6 +42,11 @@ class Image:
         return cls(layout, stored, {blob.digest: blob.path.read_bytes() for blob in stored.blobs})
 
     @property
+    def tag(self) -> str:
+        """The tag that it gets."""
+        return self.stored.digest[7:19]
+
+    @property
     def size(self) -> int:
         """Bytes of the manifest and of what it refers to."""
         return len(self.stored.manifest.encode()) + sum(len(data) for data in self.blobs.values())
@@ -61,7 +66,7 @@ class V2Client:
     root: str
     at_once: int
 
-    async def push(self, image: Image, tag: str) -> None:
+    async def push(self, image: Image) -> None:
         """Push blobs, then the manifest."""
         limit = asyncio.Semaphore(self.at_once)
 
@@ -74,13 +79,13 @@ class V2Client:
                 group.create_task(push(digest, data))
         await self._send(
             "PUT",
-            f"{self.root}/manifests/{tag}",
+            f"{self.root}/manifests/{image.tag}",
             image.stored.manifest.encode(),
             201,
             {"Content-Type": image.stored.media_type},
         )
 
-    async def pull(self, image: Image, tag: str) -> int:
+    async def pull(self, image: Image) -> int:
         """Pull the manifest, then the blobs; how many bytes came."""
         limit = asyncio.Semaphore(self.at_once)
 
@@ -88,19 +93,19 @@ class V2Client:
             async with limit:
                 return await self._pull(f"blobs/{digest}")
 
-        size = await self._pull(f"manifests/{tag}", {"Accept": image.stored.media_type})
+        size = await self._pull(f"manifests/{image.tag}", {"Accept": image.stored.media_type})
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(pull(digest)) for digest in image.blobs]
         return size + sum(task.result() for task in tasks)
 
-    async def check(self, image: Image, tag: str) -> None:
+    async def check(self, image: Image) -> None:
         """Hold that the manifest, the config and the last layer come as they were pushed.
 
         Raises:
             ValueError: They do not.
         """
         digests = list(image.blobs)
-        wanted = {f"manifests/{tag}": image.stored.digest}
+        wanted = {f"manifests/{image.tag}": image.stored.digest}
         wanted |= {f"blobs/{digest}": digest for digest in (digests[0], digests[-1])}
         for path, digest in wanted.items():
             found = hashlib.sha256()
