@@ -50,7 +50,7 @@ docs: $(DEV)  ## Write the API reference to build/docs
 picture: $(DEV)  ## Draw the README's picture of a push again
 	$(BIN)/python examples/progress_picture.py examples/progress.svg
 
-bench: $(PEERS)  ## Time it beside boto3, aiobotocore and others, in one interleaved run; then how it grows
+bench: $(PEERS)  ## Time it beside boto3, aiobotocore, docker-registry and others, interleaved; then how it grows
 	$(BIN)/python -m tests.benchmarks --json build/bench/peers.json
 	$(BIN)/python -m tests.benchmarks.growth --json build/bench/growth.json --plots build/bench
 

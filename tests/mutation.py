@@ -65,6 +65,7 @@ TARGETS = {
     "retry": _runtime("retry", "retries"),
     "decode": _runtime("decode", "decode"),
     "encode": _runtime("encode", "serde"),
+    "parse": _runtime("parse", "parse"),
     "serde": _runtime("serde", "serde", "protocol"),
     "body": _runtime("body", "body"),
     "layer": _push("layer", "layer"),

@@ -193,7 +193,9 @@ def _parse_timestamp(text: str) -> dt.datetime:
 
 
 def _blob(value: Any) -> bytes:
-    return pybase64.b64decode(_string(value), validate=True)
+    # A view is one of base64 that is still in the message (``parse``).
+    text = value if value.__class__ is memoryview else _string(value)
+    return pybase64.b64decode(text, validate=True)
 
 
 def _as_it_is(value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aioecrpublic._runtime.body import SMALL, BlobSegment, Body
 from aioecrpublic._runtime.decode import Decoder, MissingMemberError, SerdeError
 from aioecrpublic._runtime.encode import Encoder
+from aioecrpublic._runtime.parse import parsed
 from aioecrpublic._runtime.shapes import Blob, ListOf, MapOf, Response, String, Structure
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ _RequestT = TypeVar("_RequestT")
 _ResponseT = TypeVar("_ResponseT", bound=Response)
 # Compact, and ASCII so that any string at all can be encoded.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False)
-_DECODER = json.JSONDecoder()
 
 
 class Serde:
@@ -151,12 +151,22 @@ class Serde:
 
     def _decode(self, shape: str, data: bytes | bytearray) -> Any:
         try:
-            message = _parsed(data) if data else {}
+            message = parsed(data, self._blobs(shape)) if data else {}
             if not isinstance(message, dict):
                 raise TypeError(f"a JSON {type(message).__name__} where an object belongs")
             return self._decoder.function(shape)(message)
         except _MALFORMED as error:
             raise SerdeError(f"not a {shape}: {error}") from error
+
+    def _blobs(self, name: str) -> tuple[str, ...]:
+        """The members on the wire of the structure called ``name`` that are blobs."""
+        if name not in self._with_blobs:
+            return ()
+        return tuple(
+            member.wire
+            for member in self._members(name)
+            if isinstance(self._service.shapes[member.shape], Blob)
+        )
 
     def _members(self, name: str) -> tuple[Member, ...]:
         """The members of the structure called ``name``; none if there is no such structure."""
@@ -165,16 +175,6 @@ class Serde:
 
 
 _MALFORMED = (ValueError, TypeError, AttributeError, KeyError, OverflowError, OSError, RecursionError)
-
-
-def _parsed(data: bytes | bytearray) -> Any:
-    """As ``json.loads``, which looks for other encodings and for white space around it before it begins."""
-    try:
-        text = data.decode()
-        message, end = _DECODER.raw_decode(text)
-    except ValueError:
-        return json.loads(data)
-    return message if end == len(text) else json.loads(data)
 
 
 def _joined(segments: Iterable[bytes | BlobSegment]) -> tuple[bytes | BlobSegment, ...]:

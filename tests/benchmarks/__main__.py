@@ -1,4 +1,4 @@
-"""One interleaved run: round after round, everybody pushes and calls, each time in a fresh process."""
+"""One interleaved run: round after round, everybody pushes, calls or serves, each in a fresh process."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from tests.benchmarks.calls.tables import tables as tables_of_calls
 from tests.benchmarks.certificate import make_certificate
 from tests.benchmarks.contestants import NAMES, OURS, find
 from tests.benchmarks.job import Job
+from tests.benchmarks.registry import cases as registry_cases
+from tests.benchmarks.registry.rounds import measure as measure_registries
+from tests.benchmarks.registry.tables import tables as tables_of_registries
 from tests.benchmarks.samples import SampleError, take
 from tests.benchmarks.sink import Sink
 from tests.benchmarks.turns import in_turn, say
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 
 _ROUNDS = 5
 _CALLS = "calls"
+_REGISTRY = "registry"
+# Parts of the run that are no pushes to a sink.
+_OTHERS = (_CALLS, _REGISTRY)
 # Up to here a layer is small: many of them are limited by calls, not by bytes.
 _SMALL = cases.MIB
 
@@ -46,21 +52,25 @@ def main() -> None:
             results["pushes"] = pushed = _run(Path(folder), chosen, contestants, rounds)
         for case, by_name in pushed.items():
             say(f"\n{report.table(case, by_name)}")
-    # Its comparisons need all of its contestants, so it is left out where only some are asked for.
-    if _CALLS in arguments.case if arguments.case else not arguments.peer:
+    if _wanted(_CALLS, arguments):
         results[_CALLS] = measure_calls(rounds)
         say(f"\n{tables_of_calls(results[_CALLS])}")
+    if _wanted(_REGISTRY, arguments):
+        shapes = registry_cases.QUICK if arguments.quick else registry_cases.FULL
+        with tempfile.TemporaryDirectory(dir=arguments.dir, prefix="aioecrpublic-bench-") as folder:
+            results[_REGISTRY] = measure_registries(rounds, shapes, Path(folder))
+        say(f"\n{tables_of_registries(results[_REGISTRY], shapes)}")
     if arguments.json:
         report.save(results, Path(arguments.json))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    known = (_CALLS, *(case.name for case in cases.FULL))
+    known = (*_OTHERS, *(case.name for case in cases.FULL))
     parser.add_argument("--case", action="append", help=f"only this: {', '.join(known)}")
     parser.add_argument("--peer", action="append", help=f"only this: {', '.join(NAMES)}, or module:function")
     parser.add_argument("--rounds", type=int, help=f"{_ROUNDS} unless told otherwise")
-    parser.add_argument("--quick", action="store_true", help="smaller images, one round, less than a minute")
+    parser.add_argument("--quick", action="store_true", help="smaller images, one round, about a minute")
     parser.add_argument("--json", metavar="FILE", help="write all samples there")
     parser.add_argument("--dir", metavar="DIR", help="where to put the images, about 800 MiB")
     arguments = parser.parse_args()
@@ -72,15 +82,21 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
+def _wanted(part: str, arguments: argparse.Namespace) -> bool:
+    """Whether a part is to run that needs all of its contestants for its comparisons."""
+    return part in arguments.case if arguments.case else not arguments.peer
+
+
 def _pushes(arguments: argparse.Namespace) -> list[Case]:
     """The images to push."""
     by_name = {case.name: case for case in (cases.QUICK if arguments.quick else cases.FULL)}
     if not arguments.case:
         return list(by_name.values())
-    unknown = [name for name in arguments.case if name not in by_name and name != _CALLS]
-    if unknown:
-        raise SystemExit(f"--case {unknown[0]}: known are {', '.join((_CALLS, *by_name))}")
-    return [by_name[name] for name in arguments.case if name != _CALLS]
+    known = (*_OTHERS, *by_name)
+    for name in arguments.case:
+        if name not in known:
+            raise SystemExit(f"--case {name}: known are {', '.join(known)}")
+    return [by_name[name] for name in arguments.case if name not in _OTHERS]
 
 
 def _run(folder: Path, chosen: Sequence[Case], contestants: Sequence[Contestant], rounds: int) -> Results:

@@ -183,6 +183,23 @@ def test_large_blobs_are_kept_apart(size: int) -> None:
     }
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+@pytest.mark.parametrize("size", [0, 1, SMALL, 3 * SMALL])
+def test_large_blobs_come_back_as_they_went(size: int, kind: type[bytes | bytearray]) -> None:
+    blobs = [bytes([number]) * size for number in range(4)]
+    request = Blobs(first=blobs[0], others={"a": [blobs[1], b"small"], "b": [], "c": blobs[2:]})
+    serde = Serde(SERVICE)
+    body = kind(serde.encode_request(taking("Blobs"), request).read())
+    assert serde.decode_request(taking("Blobs"), body) == request
+
+
+@pytest.mark.parametrize("wrong", ["!", "\n", "\\n", "é", "A"])
+def test_large_blobs_that_are_no_base64_are_refused(wrong: str) -> None:
+    body = f'{{"first": "{"A" * 2 * SMALL}{wrong}"}}'.encode()
+    with pytest.raises(SerdeError, match=r"^not a Blobs: "):
+        Serde(SERVICE).decode_request(taking("Blobs"), body)
+
+
 def test_blobs_are_found_however_deep() -> None:
     request = Blobs(first=None, others={"a": [b"a", b"x" * (SMALL + 1)]})
     assert [len(text) for text in encoded("BlobsWithin", request)["others"]["a"]] == [4, 87384]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import attrs
-import pytest
 
+from tests.support.docker_registry_process import PROGRAM, docker_registry_process
 from tests.support.tools import require, run
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 USERNAME, PASSWORD = "someone", "secret"
 # bcrypt, the only kind that docker-registry takes.
 _HTPASSWD = f"{USERNAME}:$2b$04$.UKx/.7b9M8Gf8X.CLjI7.zxH9EGdBemkwLCKACFG40lmLRFMz2/e\n"
-_START_TIMEOUT = 30.0
 
 
 @attrs.frozen
@@ -84,20 +82,13 @@ def docker_registry(
     It asks nobody anything, or with `htpasswd` for Basic authentication as `USERNAME` and `PASSWORD`, or
     with an `issuer` for one of its tokens, to be had at `token_realm`.
     """
-    program = require("docker-registry")
-    directory.mkdir(parents=True, exist_ok=True)
-    host = f"127.0.0.1:{port or _free_port()}"
-    config: dict[str, object] = {
-        "version": "0.1",
-        "log": {"level": "error", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(directory / "data")}, "delete": {"enabled": delete}},
-        "http": {"addr": host, "secret": "for tests"},
-    }
+    auth: dict[str, object] | None = None
     if htpasswd:
+        directory.mkdir(parents=True, exist_ok=True)
         (directory / "htpasswd").write_text(_HTPASSWD)
-        config["auth"] = {"htpasswd": {"realm": "test", "path": str(directory / "htpasswd")}}
+        auth = {"htpasswd": {"realm": "test", "path": str(directory / "htpasswd")}}
     if issuer is not None:
-        config["auth"] = {
+        auth = {
             "token": {
                 "realm": token_realm,
                 "service": issuer.service,
@@ -105,16 +96,9 @@ def docker_registry(
                 "rootcertbundle": str(issuer.certificate),
             }
         }
-    # JSON is YAML too.
-    (directory / "config.yml").write_text(json.dumps(config))
-    with (directory / "log").open("wb") as log:
-        process = subprocess.Popen([program, "serve", str(directory / "config.yml")], stdout=log, stderr=log)
-    try:
-        _wait_for(host, process, directory / "log")
-        yield host
-    finally:
-        process.terminate()
-        process.wait(10)
+    program = require(PROGRAM)
+    with docker_registry_process(program, directory, delete=delete, auth=auth, port=port) as running:
+        yield running.host
 
 
 def store(directory: Path, layout: Path, repository: str, tag: str) -> None:
@@ -137,26 +121,6 @@ def store(directory: Path, layout: Path, repository: str, tag: str) -> None:
 def _link(directory: Path, digest: str) -> None:
     directory.mkdir(parents=True)
     (directory / "link").write_text(digest)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert isinstance(port, int)
-    return port
-
-
-def _wait_for(host: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    name, _, port = host.partition(":")
-    deadline = time.monotonic() + _START_TIMEOUT
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection((name, int(port)), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    pytest.fail(f"docker-registry has not started: {log.read_text('utf-8')}")
 
 
 def _encode(data: bytes) -> str:

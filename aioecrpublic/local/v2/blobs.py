@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from aiohttp import web
 
+from aioecrpublic.local.reading import read_at
 from aioecrpublic.local.threads import run_to_its_end
 from aioecrpublic.local.v2.errors import API_VERSION, V2Error, unknown_blob, unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from concurrent.futures import Executor
-    from typing import TypeVar
 
     from aioecrpublic.local.state import State
     from aioecrpublic.local.v2.routes import Route
-
-    _T = TypeVar("_T")
 
 _SLICE: Final = 256 * 1024
 
@@ -41,7 +38,7 @@ class Blobs:
         Raises:
             V2Error: It is not there, or the range is not in it.
         """
-        file, size = await self._run(self._open, where)
+        file, size = await run_to_its_end(self._threads, self._open, where, request.method)
         try:
             asked = _range(request, size)
             part = range(size) if asked is None else asked
@@ -68,31 +65,30 @@ class Blobs:
 
     async def _send(self, response: web.StreamResponse, file: BinaryIO, part: range) -> None:
         """Send a part of a file; a reader that takes nothing for long loses its connection."""
-        await self._run(file.seek, part.start)
-        left = len(part)
-        while left:
-            data = await self._run(file.read, min(left, _SLICE))
-            if not data:
-                raise ConnectionAbortedError("a blob is shorter than it was")
-            left -= len(data)
+        for start in range(part.start, part.stop, _SLICE):
             try:
+                data = await read_at(self._threads, file, start, min(_SLICE, part.stop - start))
                 async with asyncio.timeout(self._state.settings.idle_timeout):
                     await response.write(data)
+            except EOFError:
+                raise ConnectionAbortedError("a blob is shorter than it was") from None
             except TimeoutError:
                 raise ConnectionAbortedError("nobody reads the reply") from None
 
-    async def _run(self, work: Callable[..., _T], *arguments: object) -> _T:
-        return await run_to_its_end(self._threads, work, *arguments)
-
-    def _open(self, where: Route) -> tuple[BinaryIO, int]:
+    def _open(self, where: Route, method: str) -> tuple[BinaryIO, int]:
         with self._state.database.transaction() as cursor:
             if cursor.row("SELECT 1 FROM repository WHERE name = ?", where.repository) is None:
                 raise unknown_name(where.repository)
+            if method == "HEAD":
+                # Who asks whether a layer is there will rely on it; who reads it has it.
+                cursor.run(
+                    "UPDATE layer SET touched_at = ? WHERE repository = ? AND digest = ?",
+                    self._state.now(),
+                    where.repository,
+                    where.what,
+                )
             size = cursor.value(
-                "UPDATE layer SET touched_at = ? WHERE repository = ? AND digest = ? RETURNING size",
-                self._state.now(),
-                where.repository,
-                where.what,
+                "SELECT size FROM layer WHERE repository = ? AND digest = ?", where.repository, where.what
             )
             if size is None:
                 raise unknown_blob()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
@@ -13,6 +13,7 @@ from aioecrpublic.local.listening import BodyTooLargeError, body_of
 from aioecrpublic.local.operations.layers import add_layer, add_upload, keep_layer
 from aioecrpublic.local.threads import run_to_its_end
 from aioecrpublic.local.v2.errors import API_VERSION, V2Error, unknown_name, unknown_upload, wrong_digest
+from aioecrpublic.local.v2.incoming import Incoming
 from aioecrpublic.local.v2.routes import repository_of
 
 if TYPE_CHECKING:
@@ -58,10 +59,10 @@ class Uploads:
         digest, mount = query.get("digest"), query.get("mount")
         if digest is not None:
             _check_digest(digest)
-        if mount is not None:
-            await self._run(self._check, request, where, account, "InitiateLayerUpload")
-            if await self._run(self._mount, where.repository, mount, repository_of(query.get("from", ""))):
-                return _stored(where, mount)
+        if mount is not None and await self._run(
+            self._mount, request, where, account, mount, repository_of(query.get("from", ""))
+        ):
+            return _stored(where, mount)
         upload_id = str(uuid.uuid4())
         await self._run(self._create, request, where, account, upload_id)
         if digest is None:
@@ -74,10 +75,8 @@ class Uploads:
         Raises:
             V2Error: There is no such upload.
         """
-        await self._run(self._check, request, where, account, "InitiateLayerUpload")
-        return _under_way(
-            where, where.what, await self._run(self._received, where.repository, where.what), 204
-        )
+        received = await self._run(self._enter, request, where, account, where.what, "InitiateLayerUpload")
+        return _under_way(where, where.what, received, 204)
 
     async def add(self, request: web.BaseRequest, where: Route, account: str) -> web.Response:
         """``PATCH``: the next bytes.
@@ -85,10 +84,9 @@ class Uploads:
         Raises:
             V2Error: They are not the next, or there is no such upload.
         """
-        await self._run(self._check, request, where, account, "UploadLayerPart")
         self._hold(where.what)
         try:
-            received = await self._receive(request, where.repository, where.what)
+            received = await self._receive(request, where, account, where.what, "UploadLayerPart")
         finally:
             self._holds.release(where.what)
         return _under_way(where, where.what, received, 202)
@@ -109,17 +107,15 @@ class Uploads:
         Raises:
             V2Error: There is no such upload.
         """
-        await self._run(self._check, request, where, account, "UploadLayerPart")
-        await self._run(self._drop, where.repository, where.what)
+        await self._run(self._drop, request, where, account)
         return web.Response(status=204, headers=API_VERSION)
 
     async def _finish(
         self, request: web.BaseRequest, where: Route, account: str, upload_id: str, digest: str
     ) -> web.Response:
-        await self._run(self._check, request, where, account, "CompleteLayerUpload")
         self._hold(upload_id)
         try:
-            size = await self._receive(request, where.repository, upload_id)
+            size = await self._receive(request, where, account, upload_id, "CompleteLayerUpload")
             await self._run(self._keep, where.repository, upload_id, digest, size)
         finally:
             self._holds.release(upload_id)
@@ -129,45 +125,38 @@ class Uploads:
         if not self._holds.try_hold(upload_id):
             raise V2Error(409, "BLOB_UPLOAD_INVALID", "another request is writing to this upload")
 
-    async def _receive(self, request: web.BaseRequest, repository: str, upload_id: str) -> int:
+    async def _receive(
+        self, request: web.BaseRequest, where: Route, account: str, upload_id: str, operation: str
+    ) -> int:
         """Write a request's body behind what is there; how much there is then."""
-        received = await self._run(self._received, repository, upload_id)
+        received = await self._run(self._enter, request, where, account, upload_id, operation)
         _check_range(request, received)
         most = self._state.settings.largest_layer - received
         if (request.content_length or 0) > most:
             raise BodyTooLargeError
         if not request.can_read_body:
             return received
-        file = await self._run(self._open, upload_id, received)
+        incoming = Incoming(self._state, upload_id, received)
         try:
-            received += await self._write(request, file, most)
-            await self._run(self._state.blobs.sync, file)
+            return await self._write(request, incoming, most)
         finally:
             # Not to be cancelled: a file that is not closed is leaked.
-            file.close()
-        await self._run(self._advance, upload_id, received)
-        return received
+            incoming.close()
 
-    async def _write(self, request: web.BaseRequest, file: BinaryIO, most: int) -> int:
-        written = 0
+    async def _write(self, request: web.BaseRequest, incoming: Incoming, most: int) -> int:
         pending = bytearray()
         async for piece in body_of(request, self._state.settings.idle_timeout):
-            written += len(piece)
-            if written > most:
+            most -= len(piece)
+            if most < 0:
                 raise BodyTooLargeError
             pending += piece
             if len(pending) >= _SLICE:
-                await self._run(file.write, pending)
+                await self._run(incoming.write, pending)
                 pending = bytearray()
-        await self._run(file.write, pending)
-        return written
+        return await self._run(incoming.settle, pending)
 
     async def _run(self, work: Callable[..., _T], *arguments: object) -> _T:
         return await run_to_its_end(self._threads, work, *arguments)
-
-    def _check(self, request: web.BaseRequest, where: Route, account: str, operation: str) -> None:
-        with self._state.database.transaction() as cursor:
-            self._check_may(cursor, request, where, account, operation)
 
     def _check_may(
         self, cursor: Cursor, request: web.BaseRequest, where: Route, account: str, operation: str
@@ -181,16 +170,23 @@ class Uploads:
             self._check_may(cursor, request, where, account, "InitiateLayerUpload")
             add_upload(self._state, cursor, where.repository, upload_id, "v2")
 
-    def _mount(self, repository: str, digest: str, source: str | None) -> bool:
+    def _mount(
+        self, request: web.BaseRequest, where: Route, account: str, digest: str, source: str | None
+    ) -> bool:
         with self._state.database.transaction() as cursor:
+            self._check_may(cursor, request, where, account, "InitiateLayerUpload")
             size = cursor.value("SELECT size FROM layer WHERE repository = ? AND digest = ?", source, digest)
             if size is not None:
-                add_layer(self._state, cursor, repository, digest, size)
+                add_layer(self._state, cursor, where.repository, digest, size)
         return size is not None
 
-    def _received(self, repository: str, upload_id: str) -> int:
+    def _enter(
+        self, request: web.BaseRequest, where: Route, account: str, upload_id: str, operation: str
+    ) -> int:
+        """How much of an upload is there, for who may write to it."""
         with self._state.database.transaction() as cursor:
-            return self._find(cursor, repository, upload_id)
+            self._check_may(cursor, request, where, account, operation)
+            return self._find(cursor, where.repository, upload_id)
 
     def _find(self, cursor: Cursor, repository: str, upload_id: str) -> int:
         row = cursor.row(
@@ -204,22 +200,6 @@ class Uploads:
         received: int = row["received"]
         return received
 
-    def _open(self, upload_id: str, offset: int) -> BinaryIO:
-        try:
-            return self._state.blobs.open_upload(upload_id, offset)
-        except FileNotFoundError:
-            raise unknown_upload() from None
-
-    def _advance(self, upload_id: str, received: int) -> None:
-        with self._state.database.transaction() as cursor:
-            if not cursor.run(
-                "UPDATE upload SET received = ?, touched_at = ? WHERE id = ?",
-                received,
-                self._state.now(),
-                upload_id,
-            ):
-                raise unknown_upload()
-
     def _keep(self, repository: str, upload_id: str, digest: str, size: int) -> None:
         try:
             found = self._state.blobs.digest(upload_id, size)
@@ -232,11 +212,12 @@ class Uploads:
             keep_layer(self._state, cursor, repository, upload_id, digest, size)
         self._state.blobs.drop_upload(upload_id)
 
-    def _drop(self, repository: str, upload_id: str) -> None:
+    def _drop(self, request: web.BaseRequest, where: Route, account: str) -> None:
         with self._state.database.transaction() as cursor:
-            self._find(cursor, repository, upload_id)
-            cursor.run("DELETE FROM upload WHERE id = ?", upload_id)
-        self._state.blobs.drop_upload(upload_id)
+            self._check_may(cursor, request, where, account, "UploadLayerPart")
+            self._find(cursor, where.repository, where.what)
+            cursor.run("DELETE FROM upload WHERE id = ?", where.what)
+        self._state.blobs.drop_upload(where.what)
 
 
 def _check_digest(digest: str) -> None:

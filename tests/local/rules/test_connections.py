@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -28,6 +28,7 @@ from tests.local.rules.helpers import (
 from tests.local.rules.test_layers import send
 from tests.local.v2.helpers import Registry, logged_in
 from tests.support.exchange import exchange
+from tests.support.waiting import until_blocking
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -105,9 +106,11 @@ def test_a_connection_that_rests_is_closed(rest: bytes) -> None:
 
 
 @contextmanager
-def sending(settings: Settings) -> Generator[tuple[Boto, Registry, str, socket.socket], None, None]:
+def sending(
+    settings: Settings, *, first: bytes = b"x", length: int = 100, **options: Any
+) -> Generator[tuple[Boto, Registry, str, socket.socket], None, None]:
     """A v2 upload that has a byte of many: boto3, the v2 side, its location, the connection."""
-    with running(settings=settings) as server, closing(boto(server)) as client:
+    with running(settings=settings, **options) as server, closing(boto(server)) as client:
         client.create_repository(repositoryName="team/app")
         registry = logged_in(server, client)
         location = registry.call("POST", "blobs/uploads/").headers["Location"]
@@ -115,10 +118,10 @@ def sending(settings: Settings) -> Generator[tuple[Boto, Registry, str, socket.s
             f"PATCH {location} HTTP/1.1",
             "Host: x",
             f"Authorization: {registry.authorization}",
-            "Content-Length: 100",
+            f"Content-Length: {length}",
         ]
         with connected(server) as connection:
-            connection.sendall("\r\n".join([*lines, "", "x"]).encode())
+            connection.sendall("\r\n".join([*lines, "", ""]).encode() + first)
             yield client, registry, location, connection
 
 
@@ -127,6 +130,31 @@ def test_a_v2_body_that_does_not_come() -> None:
         assert connection.recv(65536).startswith(b"HTTP/1.1 408")
         # The upload is free again.
         assert registry.call("PATCH", location, b"y").status == 202
+
+
+def test_an_upload_that_goes_before_it_is_written_to() -> None:
+    with sending(Settings()) as (_, registry, location, connection):
+        while registry.call("PATCH", location, b"").status != 409:
+            time.sleep(0.01)
+        assert registry.call("DELETE", location).status == 204
+        connection.sendall(b"x" * 99)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 404")
+
+
+def test_an_upload_that_goes_while_it_is_written_to(tmp_path: Path) -> None:
+    first = bytes(2 * MIB)
+    with sending(Settings(), first=first, length=2 * MIB + 1, data_dir=tmp_path) as (
+        _,
+        registry,
+        location,
+        connection,
+    ):
+        (file,) = (tmp_path / "uploads").iterdir()
+        until_blocking(lambda: file.stat().st_size >= MIB)
+        assert registry.call("DELETE", location).status == 204
+        connection.sendall(b"x")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 404")
+        assert list((tmp_path / "uploads").iterdir()) == []
 
 
 def test_nobody_waits_for_the_uploads_of_the_other_side() -> None:

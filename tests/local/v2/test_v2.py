@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import os
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 import attrs
@@ -23,8 +25,11 @@ from tests.local.rules.helpers import (
 )
 from tests.local.v2.helpers import MANIFEST, Registry, basic, image, logged_in
 from tests.support.oci import digest_of, random_bytes
+from tests.support.waiting import until_blocking
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from aioecrpublic.local import LocalECRPublic
 
 LAYER = random_bytes(100_000)
@@ -143,6 +148,40 @@ def test_a_range_behind_the_end(registry: Registry) -> None:
     digest = registry.push_blob(LAYER)
     reply = registry.call("GET", f"blobs/{digest}", headers={"Range": "bytes=100000-"})
     assert (reply.status, reply.headers["Content-Range"]) == (416, "bytes */100000")
+
+
+def test_a_large_blob(registry: Registry) -> None:
+    data = random_bytes(5 * 256 * 1024 + 3)
+    digest = registry.push_blob(data)
+    assert registry.call("GET", f"blobs/{digest}").body == data
+    reply = registry.call("GET", f"blobs/{digest}", headers={"Range": "bytes=262143-1048577"})
+    assert (reply.status, reply.body) == (206, data[262_143:1_048_578])
+
+
+def test_a_blob_that_became_shorter_is_not_passed_off_as_whole(tmp_path: Path) -> None:
+    with running(data_dir=tmp_path) as server:
+        client = boto(server)
+        client.create_repository(repositoryName="team/app")
+        registry = logged_in(server, client)
+        digest = registry.push_blob(LAYER)
+        os.truncate(next(tmp_path.glob("blobs/*/*/*")), 50_000)
+        with pytest.raises((ConnectionError, HTTPException)):
+            registry.call("GET", f"blobs/{digest}")
+
+
+def test_who_asks_for_a_layer_will_find_it_and_who_reads_it_has_it(clock: Clock) -> None:
+    with running(clock=clock, settings=Settings(sweep_interval=0.05)) as server:
+        client = boto(server)
+        client.create_repository(repositoryName="team/app")
+        registry = logged_in(server, client)
+        asked, read = (registry.push_blob(data) for data in (b"asked for", b"read"))
+        clock.ahead = dt.timedelta(hours=20)
+        anybody = registry.as_anybody()
+        assert anybody.call("HEAD", f"blobs/{asked}").status == 200
+        assert anybody.call("GET", f"blobs/{read}").status == 200
+        clock.ahead = dt.timedelta(hours=30)
+        until_blocking(lambda: anybody.call("GET", f"blobs/{read}").status == 404)
+        assert anybody.call("GET", f"blobs/{asked}").body == b"asked for"
 
 
 def test_a_blob_in_chunks(registry: Registry) -> None:
