@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -55,14 +56,18 @@ def server_of(contestant: Contestant, directory: Path) -> Generator[Server]:
 def _ours(directory: Path) -> Generator[Server]:
     """Our command, as it is run by who wants to keep what is pushed."""
     command = [sys.executable, "-m", "aioecrpublic", "local", "--data-dir", str(directory)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=plain_environment()
-    ) as process:
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as log,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT, env=plain_environment()
+        ) as process,
+    ):
         try:
             assert process.stdout is not None
             _, found, url = process.stdout.readline().partition(_ENDPOINT)
             if not found:
-                raise RuntimeError("the local registry has not started")
+                log.seek(0)
+                raise RuntimeError(f"the local registry has not started: {log.read()}")
             yield Server(url.strip(), process.pid)
         finally:
             process.terminate()

@@ -20,6 +20,8 @@ _FIGURES: Final = {
     "cpu": ("CPU s", 2),
     "peak_mib": ("MiB", 1),
 }
+# Next to nothing is no measure for anything.
+_LEAST: Final = {"peak_mib": 1.0}
 
 
 def tables(results: Results, cases: Iterable[Case]) -> str:
@@ -49,7 +51,7 @@ def _row(name: str, by_name: Mapping[str, Sequence[Figures]], figure: str) -> tu
     values = {known: _values(samples, figure) for known, samples in by_name.items()}
     cells = [_cell(found, digits) for found in values.values()]
     if DOCKER in by_name:
-        cells.append(_ratio(values[OURS], values[DOCKER]))
+        cells.append(_ratio(values[OURS], values[DOCKER], _LEAST.get(figure, 0.0)))
     return (f"{name}: {heading}", *cells)
 
 
@@ -63,5 +65,5 @@ def _cell(values: Sequence[float], digits: int) -> str:
     return f"{median(values):.{digits}f} ± {(max(values) - min(values)) / 2:.{digits}f}"
 
 
-def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
-    return f"{median(ours) / median(theirs):.2f}" if median(theirs) else ""
+def _ratio(ours: Sequence[float], theirs: Sequence[float], least: float) -> str:
+    return f"{median(ours) / median(theirs):.2f}" if median(theirs) > least else ""
