@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from aioecrpublic._version import __version__
 
 if TYPE_CHECKING:
-    from aioecrpublic._base import ECRPublicError
+    from aioecrpublic._common.errors import ECRPublicError
     from aioecrpublic._runtime.credentials import Credentials
     from aioecrpublic._runtime.errors import (
         ClientStateError,
@@ -116,7 +116,7 @@ __all__ = [
 _LAZY = {
     name: module
     for module, names in {
-        "_base": ("ECRPublicError",),
+        "_common.errors": ("ECRPublicError",),
         "_runtime.credentials": ("Credentials",),
         "_runtime.errors": (
             "ClientStateError",

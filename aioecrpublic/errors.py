@@ -20,7 +20,7 @@
 
 from typing import TYPE_CHECKING
 
-from aioecrpublic._base import ECRPublicError
+from aioecrpublic._common.errors import ECRPublicError
 from aioecrpublic._generated.errors import (
     EmptyUploadException,
     ImageAlreadyExistsException,

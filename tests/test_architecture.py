@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(aioecrpublic.__file__).parent
 # What everybody may import.
-LEAVES = {"_addresses", "_base", "_version"}
+LEAVES = {"_common", "_version"}
 ALLOWED: dict[str, set[str]] = {
+    "_common": set(),
     "_runtime": set(),
     "_generated": {"_runtime"},
     "images": set(),
@@ -50,6 +51,10 @@ OTHER_PYTHONS = "backports" if sys.version_info >= (3, 14) else "compression"
 
 def modules() -> list[Path]:
     return [path for path in sorted(ROOT.rglob("*.py")) if path.stem not in LEAVES]
+
+
+def ground_floor() -> list[Path]:
+    return [path for path in sorted((ROOT / "_common").glob("*.py")) if path.stem != "__init__"]
 
 
 def part_of(path: Path) -> str:
@@ -108,6 +113,19 @@ def test_what_is_declared_is_imported() -> None:
 def test_the_map_names_only_what_exists() -> None:
     existing = {part_of(path) for path in modules()}
     assert existing <= set(ALLOWED)
+
+
+@pytest.mark.parametrize("path", ground_floor(), ids=lambda path: path.name)
+def test_the_ground_floor_stands_on_nothing_and_carries_two(path: Path) -> None:
+    assert imported_parts(path) == set()
+    name = f"aioecrpublic._common.{path.stem}"
+    users = {
+        part_of(user)
+        for user in ROOT.rglob("*.py")
+        if any(f"{one}.".startswith(f"{name}.") for one in imports(user))
+    }
+    own = users & {"_common"}  # used by a module there, which two use
+    assert own or len(users) >= 2, f"{path.name} is used by {sorted(users)} alone"
 
 
 def test_no_relative_imports() -> None:

@@ -32,18 +32,18 @@ def loads(parts: str, others: str, *, slow: bool) -> Loaded:
     return Loaded(frozenset(parts.split()), frozenset(others.split()), slow)
 
 
-CLIENT = "_addresses _base _generated _runtime _version client"
+CLIENT = "_common _generated _runtime _version client"
 ITS_OTHERS = "aiohttp attrs cattrs multidict pybase64 yarl"
 CASES = {
     "import aioecrpublic": loads("_version", "", slow=False),
     "import aioecrpublic.cli": loads("_version cli", "", slow=False),
-    "from aioecrpublic import ECRPublicError": loads("_base _version", "", slow=False),
-    "import aioecrpublic.errors": loads("_base _generated _runtime _version errors", "", slow=False),
-    "import aioecrpublic.types": loads("_base _generated _runtime _version types", "attrs", slow=False),
-    "from aioecrpublic import Credentials": loads("_base _runtime _version", "attrs", slow=True),
+    "from aioecrpublic import ECRPublicError": loads("_common _version", "", slow=False),
+    "import aioecrpublic.errors": loads("_common _generated _runtime _version errors", "", slow=False),
+    "import aioecrpublic.types": loads("_common _generated _runtime _version types", "attrs", slow=False),
+    "from aioecrpublic import Credentials": loads("_common _runtime _version", "attrs", slow=True),
     "from aioecrpublic import ECRPublicClient": loads(CLIENT, ITS_OTHERS, slow=True),
     "from aioecrpublic import push_image": loads(
-        "_addresses _base _generated _runtime _version images push",
+        "_common _generated _runtime _version images push",
         "aiohttp attrs isal multidict pybase64 yarl",
         slow=True,
     ),

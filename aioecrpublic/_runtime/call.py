@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import attrs
 from multidict import CIMultiDict
 
-from aioecrpublic._base import ECRPublicError
+from aioecrpublic._common.errors import ECRPublicError
 from aioecrpublic._runtime.errors import ServiceError, TransportError, ValidationError
 from aioecrpublic._runtime.hooks import HookSet, RetryEvent, SendEvent
 from aioecrpublic._runtime.reply import read_error, read_response, request_id

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 import pybase64
 
-from aioecrpublic._base import ECRPublicError
+from aioecrpublic._common.errors import ECRPublicError
 from aioecrpublic._runtime.compiled import Compiled
 from aioecrpublic._runtime.shapes import (
     Blob,

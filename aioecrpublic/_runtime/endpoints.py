@@ -9,7 +9,7 @@ from urllib.request import getproxies, proxy_bypass
 import attrs
 import yarl
 
-from aioecrpublic._addresses import is_this_machine
+from aioecrpublic._common.addresses import is_this_machine
 from aioecrpublic._runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:

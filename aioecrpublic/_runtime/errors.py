@@ -23,7 +23,7 @@ from __future__ import annotations
 import builtins
 from typing import ClassVar
 
-from aioecrpublic._base import ECRPublicError
+from aioecrpublic._common.errors import ECRPublicError
 
 
 class ConfigurationError(ECRPublicError):
@@ -45,7 +45,7 @@ class ValidationError(ECRPublicError, ValueError):
         super().__init__(operation, problems)
         self.problems = problems
 
-    def __str__(self) -> str:
+    def _describe(self) -> str:
         operation, problems = self.args
         return f"{operation}: {'; '.join(problems)}" if problems else str(operation)
 
@@ -138,7 +138,7 @@ class ServiceError(ECRPublicError):
                 raise TypeError(f"{type(self).__name__} has no member {name!r}")
             setattr(self, name, value)
 
-    def __str__(self) -> str:
+    def _describe(self) -> str:
         """Code, operation, message, and what is needed to follow it up."""
         head = f"{self.code} ({self.operation})" if self.operation else self.code
         facts = [f"status {self.status}"]

@@ -12,7 +12,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from aioecrpublic._base import ECRPublicError
+    from aioecrpublic._common.errors import ECRPublicError
     from aioecrpublic._runtime.shapes import Operation, Response
 
 

@@ -20,7 +20,7 @@ from aioecrpublic._runtime.errors import ServiceError, TransportError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aioecrpublic._base import ECRPublicError
+    from aioecrpublic._common.errors import ECRPublicError
 
 MODES: Final = ("standard", "adaptive")
 

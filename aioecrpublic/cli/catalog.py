@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from aioecrpublic._base import ECRPublicError
+from aioecrpublic._common.errors import ECRPublicError
 from aioecrpublic.cli.connecting import connection_options, make_client
 from aioecrpublic.cli.running import run_command
 from aioecrpublic.manage import sync_catalog

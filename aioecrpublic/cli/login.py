@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from aioecrpublic._addresses import REGISTRY_URL
+from aioecrpublic._common.addresses import REGISTRY_URL
 from aioecrpublic.cli.connecting import account_options, make_client
 from aioecrpublic.cli.running import run_command
 from aioecrpublic.manage import TOKEN_REGION, use_credential_helper

@@ -13,7 +13,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
-from aioecrpublic._base import ECRPublicError
+from aioecrpublic._common.errors import ECRPublicError
 from aioecrpublic.cli.connecting import connection_options, make_client
 from aioecrpublic.cli.progress import short
 from aioecrpublic.cli.running import run_command

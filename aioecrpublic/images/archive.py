@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import stat
 
+from aioecrpublic._common.fileio import open_regular
 from aioecrpublic.images.errors import ImageError
 from aioecrpublic.images.handles import FileRange, OpenFiles
 from aioecrpublic.images.layout import LayoutSource
@@ -67,15 +67,12 @@ class ArchiveFiles:
 
     def _open_file(self) -> FileRange:
         try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            descriptor = open_regular(self._path)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise ImageError(f"{self.name}: {reason}") from error
         file = self.opened.adopt(descriptor, self.name)
-        status = file.status()
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"{self.name}: not a regular file")
-        return FileRange(file, 0, status.st_size)
+        return FileRange(file, 0, file.status().st_size)
 
 
 class OCIArchive(LayoutSource):

@@ -5,16 +5,14 @@ Everything here blocks and is called from worker threads.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from typing import Protocol
 
-from aioecrpublic.images.errors import ImageError, shown
+from aioecrpublic._common.fileio import LeavesDirectoryError, open_beneath
+from aioecrpublic.images.errors import ImageError
 from aioecrpublic.images.handles import FileHandle, FileRange, OpenFiles
 
-_MAX_LINKS = 16
-_OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 
 
@@ -78,9 +76,11 @@ class DirectoryFiles:
             raise ImageError(f"{name}: read before the source was opened")
         with self._root.use() as directory:
             try:
-                descriptor = _open_beneath(directory, path, name)
+                descriptor = open_beneath(directory, path)
             except FileNotFoundError:
                 return None
+            except LeavesDirectoryError as error:
+                raise ImageError(f"{name}: a symbolic link points outside the layout") from error
             except OSError as error:
                 raise ImageError(f"{name}: {_reason(error)}") from error
         file = self._opened.adopt(descriptor, name)
@@ -97,55 +97,6 @@ class DirectoryFiles:
     def close(self) -> None:
         """Close the directory and all files."""
         self._opened.close()
-
-
-def _open_beneath(root: int, path: str, name: str) -> int:
-    """Open `path` below the directory `root` without ever leaving it, and return the descriptor.
-
-    Each component is opened by itself, relative to the directory before it and never through a link;
-    links are read and followed here. A path checked first and opened later could have changed between.
-    """
-    pending = _steps(path, name)
-    opened = [os.dup(root)]
-    links = 0
-    try:
-        while pending:
-            step = pending.pop()
-            if step == "..":
-                os.close(opened.pop())
-                if not opened:
-                    raise ImageError(f"{name}: a symbolic link leads outside the layout")
-                continue
-            found = _open_component(opened[-1], step)
-            if isinstance(found, int):
-                opened.append(found)
-                continue
-            links += 1
-            if links > _MAX_LINKS:
-                raise ImageError(f"{name}: too many symbolic links")
-            pending += _steps(found, name)
-        return opened.pop()
-    finally:
-        for descriptor in opened:
-            os.close(descriptor)
-
-
-def _steps(path: str, name: str) -> list[str]:
-    """Return the components of a relative path, the last first."""
-    if path.startswith("/"):
-        raise ImageError(f"{name}: a symbolic link leads outside the layout: {shown(path)}")
-    return [step for step in reversed(path.split("/")) if step not in {"", "."}]
-
-
-def _open_component(directory: int, part: str) -> int | str:
-    """Open one component; return its descriptor, or the target if it is a symbolic link."""
-    try:
-        return os.open(part, _OPEN_FILE, dir_fd=directory)
-    except OSError as error:
-        # Linux and macOS answer ELOOP to O_NOFOLLOW on a link, FreeBSD EMLINK.
-        if error.errno not in {errno.ELOOP, errno.EMLINK}:
-            raise
-    return os.readlink(part, dir_fd=directory)
 
 
 def _reason(error: Exception) -> str:

@@ -11,7 +11,7 @@ import aiohttp
 import attrs
 import yarl
 
-from aioecrpublic._addresses import is_this_machine
+from aioecrpublic._common.addresses import is_this_machine
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.descriptor import Descriptor, parse_descriptor
 from aioecrpublic.images.digest import check_digest, is_digest, new_hash, verify

@@ -15,7 +15,7 @@ import aiohttp
 import attrs
 import yarl
 
-from aioecrpublic._addresses import is_this_machine
+from aioecrpublic._common.addresses import is_this_machine
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.errors import ImageError, shown
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from aioecrpublic._addresses import REGISTRY_URL
+from aioecrpublic._common.addresses import REGISTRY_URL
 from aioecrpublic._generated.service import SERVICE
 from aioecrpublic._runtime.errors import ClientStateError, ConfigurationError
 from aioecrpublic.local.accounts import DEFAULT_CREDENTIALS, Accounts

@@ -12,7 +12,7 @@ import os
 import sys
 from urllib.parse import urlsplit
 
-from aioecrpublic._base import ECRPublicError
+from aioecrpublic._common.errors import ECRPublicError
 from aioecrpublic.client import ECRPublicClient
 from aioecrpublic.manage.docker_login import REGISTRY
 from aioecrpublic.manage.token import TOKEN_REGION, registry_token

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
-from aioecrpublic._addresses import REGISTRY_URL
+from aioecrpublic._common.addresses import REGISTRY_URL
 from aioecrpublic._generated.errors import UnsupportedCommandException
 from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic.images import ImageError, RegistryCredentials, RegistryImage

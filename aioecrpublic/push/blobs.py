@@ -6,6 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, TypeAlias
 
+from aioecrpublic._common.fileio import open_regular
 from aioecrpublic._runtime.body import blob_reader, read_now
 from aioecrpublic._runtime.shapes import BlobInput, BlobReader
 from aioecrpublic.images import Descriptor, FileRange, ImageError
@@ -70,9 +71,10 @@ def open_blob(blob: LayerInput, digest: str | None) -> ReaderBlob:
         return ReaderBlob(reader, digest or _digest(reader), lambda: None)
     path = os.fspath(blob)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
+        descriptor = open_regular(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ImageError(f"{path}: cannot be read: {reason}") from error
     file = FileHandle(descriptor, path)
     try:
         content = FileRange(file, 0, file.status().st_size)

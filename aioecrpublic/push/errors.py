@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aioecrpublic._base import ECRPublicError
+from aioecrpublic._common.errors import ECRPublicError
 
 
 class PushError(ECRPublicError):

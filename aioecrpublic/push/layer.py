@@ -42,7 +42,7 @@ from aioecrpublic.push.sizes import LARGEST_PART, check_layer_size, choose_part_
 from aioecrpublic.push.upload import RESTARTING, Upload, UploadLostError, ask_where, standing
 
 if TYPE_CHECKING:
-    from aioecrpublic._base import ECRPublicError
+    from aioecrpublic._common.errors import ECRPublicError
     from aioecrpublic._runtime.call import Call
     from aioecrpublic.images import Blob
     from aioecrpublic.push.budget import MemoryBudget

@@ -10,7 +10,7 @@ from aioecrpublic._runtime.errors import BrokenReplyError, ServiceError
 from aioecrpublic.push.errors import PushError
 
 if TYPE_CHECKING:
-    from aioecrpublic._base import ECRPublicError
+    from aioecrpublic._common.errors import ECRPublicError
     from aioecrpublic._runtime.errors import TransportError
 
 ATTEMPTS = 10

@@ -99,7 +99,8 @@ class TestRefused:
         assert await error_of(OCIArchive(tmp_path / "x")) == (
             f"oci-archive:{tmp_path}/x: No such file or directory"
         )
-        assert await error_of(OCIArchive(tmp_path)) == f"oci-archive:{tmp_path}: not a regular file"
+        reason = await error_of(OCIArchive(tmp_path))
+        assert reason == f"oci-archive:{tmp_path}: not a regular file (a directory)"
 
     async def test_no_layout_in_it(self, tmp_path: Path) -> None:
         with tarfile.open(tmp_path / "x.tar", "w") as tar:

@@ -97,7 +97,7 @@ def docker_layer_out_of_the_archive(directory: Path) -> Path:
     return tar_of(directory, member("manifest.json", json.dumps(manifest).encode()))
 
 
-@hostile("a symbolic link leads outside the layout")
+@hostile("a symbolic link points outside the layout")
 def link_out_of_the_layout(directory: Path) -> Path:
     image = write_image(directory)
     path = image.path(image.layers[0])

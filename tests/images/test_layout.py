@@ -371,7 +371,7 @@ class TestLinks:
         path.rename(tmp_path / "outside")
         path.symlink_to(target.format(outside=tmp_path / "outside"))
         assert path.read_bytes()
-        assert f"{image.layers[0][7:]}: a symbolic link leads outside the layout" in await error_of(
+        assert f"{image.layers[0][7:]}: a symbolic link points outside the layout" in await error_of(
             OCILayout(directory)
         )
 
@@ -379,7 +379,7 @@ class TestLinks:
         write_image(directory)
         (directory / "blobs").rename(tmp_path / "blobs")
         (directory / "blobs").symlink_to("../blobs")
-        assert "leads outside the layout" in await error_of(OCILayout(directory))
+        assert "points outside the layout" in await error_of(OCILayout(directory))
 
     async def test_in_a_circle_or_to_nowhere(self, directory: Path) -> None:
         image = write_image(directory)

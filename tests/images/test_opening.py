@@ -94,7 +94,7 @@ async def test_something_else_at_the_path(tmp_path: Path) -> None:
     assert await error_of(open_image(tmp_path / "empty")) == f"{tmp_path}/empty: not a tar file: empty"
     assert "oci-layout is missing" in await error_of(open_image(tmp_path))
     os.mkfifo(tmp_path / "pipe")
-    assert await error_of(open_image(tmp_path / "pipe")) == f"{tmp_path}/pipe: not a regular file"
+    assert await error_of(open_image(tmp_path / "pipe")) == f"{tmp_path}/pipe: not a regular file (a FIFO)"
 
 
 async def test_a_source_that_was_never_opened_can_be_closed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What more than one part knows about addresses: a leaf that every layer may import."""
+"""What more than one part knows about addresses."""
 
 from __future__ import annotations
 
