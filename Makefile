@@ -45,14 +45,14 @@ format: $(DEV)  ## Put the source into its form
 	$(BIN)/python -m ruff format
 
 docs: $(DEV)  ## Write the API reference to build/docs
-	$(BIN)/python -m tests.reference build/docs
+	$(BIN)/python -m tests.tools.reference build/docs
 
 picture: $(DEV)  ## Draw the README's picture of a push again
 	$(BIN)/python examples/progress_picture.py examples/progress.svg
 
 bench: $(PEERS)  ## Time it beside boto3, aiobotocore, docker-registry and others, interleaved; then how it grows
-	$(BIN)/python -m tests.benchmarks --json build/bench/peers.json
-	$(BIN)/python -m tests.benchmarks.growth --json build/bench/growth.json --plots build/bench
+	$(BIN)/python -m tests.tools.benchmarks --json build/bench/peers.json
+	$(BIN)/python -m tests.tools.benchmarks.growth --json build/bench/growth.json --plots build/bench
 
 coverage: $(DEV)  ## The tests with the branches of hand-written code that they reach; less than 95 % fails
 	$(BIN)/python -m coverage erase
@@ -64,10 +64,10 @@ soak: $(DEV)  ## Thousands of faults instead of hundreds, a minute of load
 	AIOECRPUBLIC_SOAK=1 $(BIN)/python -m pytest --timeout=7200
 
 mutation: $(MUTATION)  ## Change the code a little, again and again: do the tests notice? NAMES="signing retry" chooses
-	$(BIN)/python -m tests.mutation $(NAMES)
+	$(BIN)/python -m tests.tools.mutation $(NAMES)
 
 audit: $(AUDIT)  ## What a user installs: its SBOM in build/sbom.json, licences, files, what is declared, advisories
-	$(BIN)/python -m tests.audit $(VENV)-audit --sbom build/sbom.json
+	$(BIN)/python -m tests.tools.audit $(VENV)-audit --sbom build/sbom.json
 
 generate: $(DEV)  ## Write the generated modules again from the service model
 	$(BIN)/python -m aioecrpublic.codegen

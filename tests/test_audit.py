@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.utils import canonicalize_name
 
-from tests.audit.__main__ import conclude, tell
-from tests.audit.advisories import Advisories, read
-from tests.audit.closure import closure
-from tests.audit.environment import Environment, everything, make, run, succeed, yanked
-from tests.audit.licences import is_accepted, unaccepted
-from tests.audit.records import altered
-from tests.audit.sbom import incomplete, unexpected
+from tests.tools.audit.__main__ import conclude, tell
+from tests.tools.audit.advisories import Advisories, read
+from tests.tools.audit.closure import closure
+from tests.tools.audit.environment import Environment, everything, make, run, succeed, yanked
+from tests.tools.audit.licences import is_accepted, unaccepted
+from tests.tools.audit.records import altered
+from tests.tools.audit.sbom import incomplete, unexpected
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.audit.sbom import Component
+    from tests.tools.audit.sbom import Component
 
 HERE: dict[str, Distribution] = {canonicalize_name(found.name): found for found in distributions()}
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mutation import ROOT, TARGETS, Target
+from tests.tools.mutation import ROOT, TARGETS, Target
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=list(TARGETS))

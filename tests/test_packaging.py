@@ -15,9 +15,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.audit.closure import wanted
 from tests.support.distributions import build
 from tests.support.processes import environment, run
+from tests.tools.audit.closure import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

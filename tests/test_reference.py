@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from aioecrpublic._generated.service import SERVICE
-from tests.reference import MODULES, write
+from tests.tools.reference import MODULES, write
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.benchmarks.registry_load import CLIENTS, MIB, SETTINGS, load, report
 from tests.support.registry_process import registry_process
 from tests.support.soak import SOAK
+from tests.tools.benchmarks.registry_load import CLIENTS, MIB, SETTINGS, load, report
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,13 +9,13 @@ import pytest
 
 from aioecrpublic import Credentials, ECRPublicClient, copy_image
 from aioecrpublic.push import DEFAULT_BUDGET
-from tests.benchmarks.cases import MIB, Case
-from tests.benchmarks.contestants import find
-from tests.benchmarks.job import ACCESS_KEY_ID, REPOSITORY, SECRET_ACCESS_KEY, Job
-from tests.benchmarks.samples import take
-from tests.benchmarks.sink import Sink
 from tests.support.docker_registry import docker_registry, store
 from tests.support.oci import write_image, write_mostly_holes
+from tests.tools.benchmarks.cases import MIB, Case
+from tests.tools.benchmarks.contestants import find
+from tests.tools.benchmarks.job import ACCESS_KEY_ID, REPOSITORY, SECRET_ACCESS_KEY, Job
+from tests.tools.benchmarks.samples import take
+from tests.tools.benchmarks.sink import Sink
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.cases import MIB, Case
-from tests.benchmarks.contestants import OURS, find
-from tests.benchmarks.job import Job
-from tests.benchmarks.samples import take
-from tests.benchmarks.sink import Sink
 from tests.support.oci import write_mostly_holes
+from tests.tools.benchmarks.cases import MIB, Case
+from tests.tools.benchmarks.contestants import OURS, find
+from tests.tools.benchmarks.job import Job
+from tests.tools.benchmarks.samples import take
+from tests.tools.benchmarks.sink import Sink
 
 if TYPE_CHECKING:
     from pathlib import Path

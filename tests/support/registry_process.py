@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from aioecrpublic.local import LocalECRPublic
-from tests.benchmarks.process import forget_peak, look
+from tests.tools.benchmarks.process import forget_peak, look
 
 if TYPE_CHECKING:
     from collections.abc import Generator

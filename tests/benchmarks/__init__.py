@@ -1,1 +1,0 @@
-"""Pushing beside everybody else who speaks this API: ``python -m tests.benchmarks``."""

@@ -1,0 +1,1 @@
+"""Programs for developers of the package: benchmarks, audit, mutation testing, reference builder."""

@@ -1,0 +1,1 @@
+"""Pushing beside everybody else who speaks this API: ``python -m tests.tools.benchmarks``."""
