@@ -13,6 +13,7 @@ import attrs
 from multidict import CIMultiDict
 
 from aioecrpublic._common.errors import ECRPublicError
+from aioecrpublic._runtime.clock import ServiceClock
 from aioecrpublic._runtime.errors import ServiceError, TransportError, ValidationError
 from aioecrpublic._runtime.hooks import HookSet, RetryEvent, SendEvent
 from aioecrpublic._runtime.reply import read_error, read_response, request_id
@@ -72,7 +73,8 @@ class Shared:
     hints: Mapping[str, Hint]
     quota: RetryQuota = attrs.field(factory=RetryQuota)
     adaptive: AdaptiveRate = attrs.field(factory=AdaptiveRate)
-    # How many seconds the service's clock is ahead of ours.
+    clock: ServiceClock = attrs.field(factory=ServiceClock)
+    # How many seconds the service's clock is ahead of ours, as far as signatures are concerned.
     clock_offset: float = 0.0
     # The system's randomness once, then numbers: a seeded or forked process makes no calls of the same id.
     _invocation_prefix: str = attrs.field(factory=lambda: str(uuid.uuid4())[:-_NODE_DIGITS], init=False)
@@ -267,6 +269,8 @@ class Call:
     def _response(self, reply: Reply) -> Any:
         """The response in a reply of success."""
         response = read_response(self._shared.serde, self._operation, reply)
+        # Only what it has done itself is surely a reply of the service, and not of something on the way.
+        self._shared.clock.observe(reply.headers.get("Date"))
         metadata = response.metadata = ResponseMetadata(
             request_id=request_id(reply.headers),
             status=reply.status,

@@ -19,6 +19,8 @@ from aioecrpublic._runtime.transport import Timeouts
 from aioecrpublic._runtime.useragent import user_agent
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     import aiohttp
     from botocore.credentials import Credentials as BotocoreCredentials
 
@@ -186,6 +188,20 @@ class BaseClient:
     def api_version(self) -> str:
         """The version of the service's API."""
         return self.service.api_version
+
+    def service_time(self) -> dt.datetime | None:
+        """Return the time by the service's clock, in UTC; this machine's clock has no part in it.
+
+        The ``Date`` header of the last successful reply tells it, and the seconds since are counted. It is up
+        to a second and the reply's way early, and never late.
+
+        Returns:
+            The time; ``None`` while no reply has told it.
+
+        Raises:
+            ClientStateError: The client is not open.
+        """
+        return self._core.opened().clock.now()
 
     def with_options(
         self,
