@@ -6,9 +6,13 @@ line: long lists take half of the time.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
-from typing import TYPE_CHECKING, Any, cast
+import logging
+import math
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import attrs
 import pybase64
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from aioecrpublic._runtime.shapes import Member, Shape
 
 _UTC = dt.UTC
+_log = logging.getLogger("aioecrpublic.decode")
 
 
 class SerdeError(ECRPublicError):
@@ -73,11 +78,16 @@ class Decoder(Compiled):
                 convert = self.nested(name)
             case ListOf() if isinstance(self._shapes[shape.element], Structure):
                 # The structure's own function is looked up once a list, not once an element.
-                convert = lambda values: _list(values, self.function(shape.element))  # noqa: E731
+                read = _sparse_list if shape.sparse else _list
+                convert = lambda values: read(values, self.function(shape.element))  # noqa: E731
             case ListOf():
-                convert = functools.partial(_list, element=self.value(shape.element))
+                convert = functools.partial(
+                    _sparse_list if shape.sparse else _list, element=self.value(shape.element)
+                )
             case MapOf():
-                convert = _map_converter(self.value(shape.value))
+                convert = functools.partial(
+                    _sparse_map if shape.sparse else _map, item=self.value(shape.value)
+                )
             case String() if shape.enum is not None:
                 convert = _enum_converter(shape.enum)
             case Number() if not shape.integer:
@@ -96,7 +106,7 @@ class Decoder(Compiled):
         """The body of the function, indented; what it uses is put into ``scope``."""
         scope |= {"cls": shape.cls, "wrong": _wrong, "fromtimestamp": dt.datetime.fromtimestamp, "utc": _UTC}
         yield "    if value.__class__ is not dict:"
-        yield f"        wrong(value, {shape.cls.__name__!r})"
+        yield f"        wrong(value, 'a {shape.cls.__name__}')"
         yield "    get = value.get"
         for index, member in enumerate(shape.members):
             yield from self._member_lines(index, member, shape.cls, scope)
@@ -147,13 +157,13 @@ def _none() -> None:
     return None
 
 
-def _wrong(value: Any, wanted: str) -> None:
-    raise TypeError(f"a JSON {type(value).__name__} where a {wanted} belongs")
+def _wrong(value: Any, wanted: str) -> NoReturn:
+    raise TypeError(f"a JSON {type(value).__name__} where {wanted} belongs")
 
 
 def _string(value: Any) -> str:
     if value.__class__ is not str:
-        raise TypeError(f"a JSON {type(value).__name__} where a string belongs")
+        _wrong(value, "a string")
     return value
 
 
@@ -162,18 +172,24 @@ def _integer(value: Any) -> int:
         return value
     if value.__class__ is float and value.is_integer():
         return int(value)
-    raise TypeError(f"a JSON {type(value).__name__} where an integer belongs")
+    _wrong(value, "an integer")
 
 
 def _number(value: Any) -> float:
     if value.__class__ is float or value.__class__ is int:
         return float(value)
-    raise TypeError(f"a JSON {type(value).__name__} where a number belongs")
+    if value.__class__ is str and value in _NOT_FINITE:
+        return _NOT_FINITE[value]
+    _wrong(value, "a number")
+
+
+# JSON has no literal for these; the protocol writes them as strings.
+_NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def _boolean(value: Any) -> bool:
     if value.__class__ is not bool:
-        raise TypeError(f"a JSON {type(value).__name__} where a boolean belongs")
+        _wrong(value, "a boolean")
     return value
 
 
@@ -184,12 +200,29 @@ def _timestamp(value: Any) -> dt.datetime:
 
 
 def _parse_timestamp(text: str) -> dt.datetime:
-    """A timestamp written out: epoch seconds as a string, or ISO 8601."""
-    try:
-        return dt.datetime.fromtimestamp(float(text), _UTC)
-    except ValueError:
-        moment = dt.datetime.fromisoformat(text)
-        return moment.replace(tzinfo=_UTC) if moment.tzinfo is None else moment
+    """A timestamp written out: epoch seconds as a string, ISO 8601, or a date as HTTP has it."""
+    moment = None
+    for read in (_epoch, dt.datetime.fromisoformat, _http_date):
+        with contextlib.suppress(ValueError):
+            moment = read(text)
+            break
+    if moment is None:
+        raise ValueError(f"{text!r} is not a timestamp")
+    return moment.replace(tzinfo=_UTC) if moment.tzinfo is None else moment
+
+
+def _epoch(text: str) -> dt.datetime:
+    return dt.datetime.fromtimestamp(float(text), _UTC)
+
+
+def _http_date(text: str) -> dt.datetime:
+    # Smithy's http-date may have a fraction of a second, which HTTP's has not.
+    whole, _, rest = text.partition(".")
+    fraction, _, zone = rest.partition(" ")
+    if not fraction:
+        return parsedate_to_datetime(text)
+    micros = int(float(f"0.{fraction}") * 1_000_000)
+    return parsedate_to_datetime(f"{whole} {zone}").replace(microsecond=micros)
 
 
 def _blob(value: Any) -> bytes:
@@ -224,17 +257,37 @@ def _enum_converter(enum: type[str]) -> Convert:
 
 def _list(values: Any, element: Convert) -> list[Any]:
     if values.__class__ is not list:
-        raise TypeError(f"a JSON {type(values).__name__} where a list belongs")
-    return [element(value) for value in values if value is not None]
+        _wrong(values, "a list")
+    found = [element(value) for value in values if value is not None]
+    if len(found) != len(values):
+        _log_nulls(len(values) - len(found))
+    return found
 
 
-def _map_converter(item: Convert) -> Convert:
-    def convert(values: Any) -> dict[str, Any]:
-        if values.__class__ is not dict:
-            raise TypeError(f"a JSON {type(values).__name__} where an object belongs")
-        return {key: item(value) for key, value in values.items() if value is not None}
+def _sparse_list(values: Any, element: Convert) -> list[Any]:
+    if values.__class__ is not list:
+        _wrong(values, "a list")
+    return [None if value is None else element(value) for value in values]
 
-    return convert
+
+def _map(values: Any, item: Convert) -> dict[str, Any]:
+    if values.__class__ is not dict:
+        _wrong(values, "an object")
+    found = {key: item(value) for key, value in values.items() if value is not None}
+    if len(found) != len(values):
+        _log_nulls(len(values) - len(found))
+    return found
+
+
+def _sparse_map(values: Any, item: Convert) -> dict[str, Any]:
+    if values.__class__ is not dict:
+        _wrong(values, "an object")
+    return {key: None if value is None else item(value) for key, value in values.items()}
+
+
+def _log_nulls(count: int) -> None:
+    # As Smithy has it: a null is no element of a list or a map whose model does not say that it is sparse.
+    _log.warning("%d null elements of a list or map in a reply were left out", count)
 
 
 _ZEROS: Mapping[type[Shape], Callable[[], Any]] = {

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import math
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import cattrs
 from cattrs.gen import make_dict_unstructure_fn, override
 
 from aioecrpublic._runtime.body import BlobSegment, blob_reader
 from aioecrpublic._runtime.compiled import Compiled
-from aioecrpublic._runtime.shapes import Blob, BlobReader, ListOf, MapOf, Response, Structure, Timestamp
+from aioecrpublic._runtime.shapes import (
+    AbsentDict,
+    AbsentList,
+    Blob,
+    BlobReader,
+    ListOf,
+    MapOf,
+    Number,
+    Response,
+    Structure,
+    Timestamp,
+    is_absent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,19 +49,28 @@ class Encoder(Compiled):
     def value(self, name: str) -> Convert:
         """The function for a value of the shape called ``name``."""
         shape = self._shapes[name]
+        convert: Convert
         match shape:
             case Timestamp():
-                return _iso if shape.iso else _epoch_seconds
+                convert = _TIMESTAMPS[shape.format]
             case Blob():
-                return _blob_segment
+                convert = _blob_segment
             case Structure():
-                return self.nested(name)
+                convert = self.nested(name)
             case ListOf():
-                return functools.partial(_list, self.value(shape.element))
+                convert = functools.partial(_list, self._element(shape.element, sparse=shape.sparse))
             case MapOf():
-                return functools.partial(_map, self.value(shape.value))
+                convert = functools.partial(_map, self._element(shape.value, sparse=shape.sparse))
+            case Number() if not shape.integer:
+                convert = _number
             case _:
-                return _identity
+                convert = _identity
+        return convert
+
+    def _element(self, name: str, *, sparse: bool) -> Convert:
+        """The function for an element of a list or a map."""
+        convert = self.value(name)
+        return (lambda value: None if value is None else convert(value)) if sparse else convert
 
     def _compile(self, shape: Structure) -> Convert:
         members: dict[str, Any] = {
@@ -57,9 +81,37 @@ class Encoder(Compiled):
             )
             for member in shape.members
         }
+        lists = _lists_that_may_be_absent(shape)
+        for name, _ in lists:
+            members[name] = attrs.evolve(members[name], omit_if_default=False)
         if issubclass(shape.cls, Response):
             members["metadata"] = override(omit=True)
-        return make_dict_unstructure_fn(shape.cls, self._converter, _cattrs_use_linecache=False, **members)
+        convert: Convert = make_dict_unstructure_fn(
+            shape.cls, self._converter, _cattrs_use_linecache=False, **members
+        )
+        return functools.partial(_without_absent, convert, lists) if lists else convert
+
+
+def _lists_that_may_be_absent(shape: Structure) -> tuple[tuple[str, str], ...]:
+    """The optional lists and maps, by our names and the wire's, that are empty where they are absent."""
+    factories = {
+        field.name: field.default.factory
+        for field in attrs.fields(shape.cls)
+        if isinstance(field.default, attrs.Factory)  # type: ignore[arg-type]
+    }
+    return tuple(
+        (member.name, member.wire)
+        for member in shape.members
+        if factories.get(member.name) in {AbsentList, AbsentDict}
+    )
+
+
+def _without_absent(convert: Convert, lists: tuple[tuple[str, str], ...], value: Any) -> dict[str, Any]:
+    message: dict[str, Any] = convert(value)
+    for name, wire in lists:
+        if is_absent(getattr(value, name)):
+            del message[wire]
+    return message
 
 
 def _list(element: Convert, values: Any) -> list[Any]:
@@ -74,6 +126,13 @@ def _identity(value: Any) -> Any:
     return value
 
 
+def _number(value: Any) -> Any:
+    # JSON has no literal for these; the protocol writes them as strings.
+    if value.__class__ is float and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
 def _epoch_seconds(value: dt.datetime) -> float:
     seconds = value.timestamp()
     return int(seconds) if seconds.is_integer() else round(seconds, 6)
@@ -83,6 +142,17 @@ def _iso(value: dt.datetime) -> str:
     # To the millisecond, as Smithy writes a "date-time".
     text = value.astimezone(dt.UTC).isoformat(timespec="milliseconds" if value.microsecond else "seconds")
     return text.replace("+00:00", "Z")
+
+
+def _http_date(value: dt.datetime) -> str:
+    return format_datetime(value.astimezone(dt.UTC), usegmt=True)
+
+
+_TIMESTAMPS: Mapping[str, Convert] = {
+    "unixTimestamp": _epoch_seconds,
+    "iso8601": _iso,
+    "rfc822": _http_date,
+}
 
 
 def _blob_segment(value: bytes | bytearray | memoryview | BlobReader) -> BlobSegment:

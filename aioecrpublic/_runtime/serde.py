@@ -73,7 +73,7 @@ class Serde:
             message = self._encoder.function(operation.request_shape)(request)
             with_blobs = operation.request_shape in self._with_blobs
             return self._encode(message) if with_blobs else _encode_text(message)
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:
             raise SerdeError(f"{operation.name} cannot be serialised: {error}") from error
 
     def decode_response(self, operation: Operation[Any, _ResponseT], data: bytes) -> _ResponseT:

@@ -8,6 +8,7 @@ from typing import (
     Any,
     ClassVar,
     Generic,
+    Literal,
     Protocol,
     TypeAlias,
     TypeGuard,
@@ -52,7 +53,32 @@ def is_blob_reader(value: object) -> TypeGuard[BlobReader]:
 JSON: TypeAlias = Union[Mapping[str, "JSON"], Sequence["JSON"], str, float, bool, None]  # noqa: UP007 - recursive
 """JSON of any kind: what a member has whose shape is a document."""
 BytesLike: TypeAlias = bytes | bytearray | memoryview
+TimestampFormat: TypeAlias = Literal["unixTimestamp", "iso8601", "rfc822"]
 BlobInput: TypeAlias = BytesLike | BlobReader
+
+
+_ItemT = TypeVar("_ItemT")
+
+
+class AbsentList(list[_ItemT]):  # noqa: FURB189 - it is a list to JSON and to whoever reads it
+    """The list of a member that is absent; as long as it is empty, the member is not sent.
+
+    A structure that is both received and sent has it in place of ``None``, so that an absent list reads as an
+    empty one, and a list that was set to be empty is still sent.
+    """
+
+    __slots__ = ()
+
+
+class AbsentDict(dict[str, _ItemT]):  # noqa: FURB189 - the same
+    """The same for a map."""
+
+    __slots__ = ()
+
+
+def is_absent(value: object) -> bool:
+    """Whether a member with this value is absent."""
+    return value is None or (isinstance(value, AbsentList | AbsentDict) and not value)
 
 
 class Model:
@@ -161,9 +187,9 @@ class Boolean:
 
 @attrs.frozen(eq=False)
 class Timestamp:
-    """A point in time: a timezone-aware ``datetime`` here, epoch seconds or ISO 8601 on the wire."""
+    """A point in time: a timezone-aware ``datetime`` here, epoch seconds or a written date on the wire."""
 
-    iso: bool = False
+    format: TimestampFormat = "unixTimestamp"
 
 
 @attrs.frozen(eq=False)
@@ -181,21 +207,23 @@ class Blob:
 
 @attrs.frozen(eq=False)
 class ListOf:
-    """A list of the shape named ``element``."""
+    """A list of the shape named ``element``; ``None`` may stand for an element of a sparse one."""
 
     element: str
     min: int | None = None
     max: int | None = None
+    sparse: bool = False
 
 
 @attrs.frozen(eq=False)
 class MapOf:
-    """A map from strings to the shape named ``value``."""
+    """A map from strings to the shape named ``value``; ``None`` may stand for a value of a sparse one."""
 
     key: str
     value: str
     min: int | None = None
     max: int | None = None
+    sparse: bool = False
 
 
 @attrs.frozen(eq=False)
@@ -210,10 +238,11 @@ class Member:
 
 @attrs.frozen(eq=False)
 class Structure:
-    """A class of ours and its members."""
+    """A class of ours and its members; of a union, exactly one is set."""
 
     cls: type
     members: tuple[Member, ...] = ()
+    union: bool = False
 
 
 Shape: TypeAlias = String | Number | Boolean | Timestamp | Document | Blob | ListOf | MapOf | Structure

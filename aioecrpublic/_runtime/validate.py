@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aioecrpublic._runtime.errors import ValidationError
 from aioecrpublic._runtime.shapes import (
+    AbsentDict,
+    AbsentList,
     Blob,
-    Boolean,
+    Document,
     ListOf,
     MapOf,
     Number,
     String,
     Structure,
     Timestamp,
+    is_absent,
     is_blob_reader,
 )
 
@@ -31,6 +35,7 @@ Hint: TypeAlias = Callable[[str], str | None]
 """What is wrong with a string of a certain shape in plain words, if its usual mistake was made."""
 
 _SHOWN = 60
+_ABSENT = frozenset({AbsentDict, AbsentList})
 
 
 def check(
@@ -57,7 +62,10 @@ def problems(
 ) -> tuple[str, ...]:
     """Everything in ``request`` that the model forbids, a line each."""
     checker = _Checker(service.shapes, hints)
-    checker.check(operation.request_shape, request, "")
+    try:
+        checker.check(operation.request_shape, request, "")
+    except RecursionError:
+        return ("the request is nested too deeply",)
     return tuple(checker.found)
 
 
@@ -84,12 +92,13 @@ class _Checker:
                 self._number(shape, value, path)
             case Blob():
                 self._blob(shape, value, path)
-            case Boolean():
-                if not isinstance(value, bool):
-                    self._wrong_type(path, value, "a bool")
             case Timestamp():
                 self._timestamp(value, path)
-        # What is left is a document, which may be anything.
+            case Document():
+                self._document(value, path)
+            case _:
+                if not isinstance(value, bool):
+                    self._wrong_type(path, value, "a bool")
 
     def _structure(self, shape: Structure, value: Any, path: str) -> None:
         if not isinstance(value, shape.cls):
@@ -97,12 +106,22 @@ class _Checker:
             return
         for member in shape.members:
             inner = getattr(value, member.name)
-            if inner is not None:
+            # As ``is_absent`` says, without a call for each member.
+            if inner is not None and (inner or inner.__class__ not in _ABSENT):
                 self.check(member.shape, inner, f"{path}.{member.name}" if path else member.name)
             elif member.required:
                 self.found.append(
                     f"{path}.{member.name} is required" if path else f"{member.name} is required"
                 )
+        if shape.union:
+            self._union(shape, value, path)
+
+    def _union(self, shape: Structure, value: Any, path: str) -> None:
+        present = [member.name for member in shape.members if not is_absent(getattr(value, member.name))]
+        if len(present) != 1:
+            known = ", ".join(member.name for member in shape.members)
+            given = ", ".join(present) or "none"
+            self.found.append(f"{path or 'the request'} must have exactly one of {known} (got {given})")
 
     def _list(self, shape: ListOf, value: Any, path: str) -> None:
         if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray | memoryview):
@@ -110,7 +129,8 @@ class _Checker:
             return
         self._bounds(path, len(value), shape, "has {} items")
         for index, element in enumerate(value):
-            self.check(shape.element, element, f"{path}[{index}]")
+            if element is not None or not shape.sparse:
+                self.check(shape.element, element, f"{path}[{index}]")
 
     def _map(self, shape: MapOf, value: Any, path: str) -> None:
         if not isinstance(value, Mapping):
@@ -119,7 +139,8 @@ class _Checker:
         self._bounds(path, len(value), shape, "has {} entries")
         for key, item in value.items():
             self.check(shape.key, key, f"{path} key {key!r}")
-            self.check(shape.value, item, f"{path}[{key!r}]")
+            if item is not None or not shape.sparse:
+                self.check(shape.value, item, f"{path}[{key!r}]")
 
     def _string(self, name: str, shape: String, value: Any, path: str) -> None:
         if not isinstance(value, str):
@@ -151,6 +172,24 @@ class _Checker:
             self._wrong_type(path, value, "a datetime")
         elif value.tzinfo is None:
             self.found.append(f"{path} has no time zone")
+
+    def _document(self, value: Any, path: str) -> None:
+        match value:
+            case None | str() | bool() | int():
+                return
+            case float():
+                if not math.isfinite(value):
+                    self.found.append(f"{path} is {value}, which JSON does not have")
+            case dict():
+                for key, item in value.items():
+                    if not isinstance(key, str):
+                        self._wrong_type(f"{path} key {key!r}", key, "a str")
+                    self._document(item, f"{path}[{key!r}]")
+            case list() | tuple():
+                for index, item in enumerate(value):
+                    self._document(item, f"{path}[{index}]")
+            case _:
+                self._wrong_type(path, value, "a value of JSON")
 
     def _bounds(
         self, path: str, size: float, shape: String | Number | Blob | ListOf | MapOf, words: str

@@ -28,7 +28,7 @@ _OF_ERRORS = frozenset({
     "add_note", "args", "attempts", "code", "default_code", "default_status", "members", "modelled_retryable",
     "operation", "request_id", "retry_delay", "retryable", "status", "throttling", "with_traceback",
 })  # fmt: skip
-_TIMESTAMPS = frozenset({"iso8601", "unixTimestamp"})
+_TIMESTAMPS = frozenset({"iso8601", "rfc822", "unixTimestamp"})
 _PROTOCOLS = {"1.0": "application/x-amz-json-1.0", "1.1": "application/x-amz-json-1.1"}
 
 

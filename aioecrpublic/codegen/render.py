@@ -400,7 +400,8 @@ class _Renderer:
                 members = _tuple([_member_entry(member) for member in shape.members], 4)
                 value = f"Structure({module}.{shape.name}{', ' + members if shape.members else ''})"
             case "timestamp":
-                value = f"Timestamp({'iso=True' if traits.get('timestampFormat') == 'iso8601' else ''})"
+                form = traits.get("timestampFormat", "unixTimestamp")
+                value = f"Timestamp({'' if form == 'unixTimestamp' else _literal(form)})"
             case _:
                 value = f"{shape.type.capitalize()}({', '.join(limits)})"
         return f"{_literal(shape.name)}: {value}"

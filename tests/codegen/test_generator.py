@@ -144,7 +144,7 @@ def changed(**shapes: Any) -> dict[str, Any]:
         (changed(Odd={"type": "character"}), "Odd: unknown type 'character'"),
         (changed(Odd={"type": "string", "sparkling": True}), r"Odd: unknown traits \['sparkling'\]"),
         (changed(Name={"type": "string", "documentation": "ok"}), None),
-        (changed(Odd={"type": "timestamp", "timestampFormat": "rfc822"}), "Odd: unknown timestamp format"),
+        (changed(Odd={"type": "timestamp", "timestampFormat": "lunar"}), "Odd: unknown timestamp format"),
         (mini()["model"] | {"metadata": {"protocol": "rest-xml"}}, "mini speaks rest-xml"),
     ],
 )
@@ -171,7 +171,7 @@ def test_documents_and_written_timestamps_are_known() -> None:
     files = rendered(raw)
     assert "    free: JSON | None = None" in files["types.py"]
     assert '"Free": Document(),' in files["service.py"]
-    assert '"Made": Timestamp(iso=True),' in files["service.py"]
+    assert '"Made": Timestamp("iso8601"),' in files["service.py"]
 
 
 def test_a_shape_with_a_name_of_ours_is_renamed() -> None:

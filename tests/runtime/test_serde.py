@@ -229,7 +229,7 @@ def test_what_cannot_be_serialised_beside_a_blob_is_told() -> None:
     request.text = Odd()  # type: ignore[assignment]
     with pytest.raises(SerdeError, match="Odd is not a type of the service model"):
         Serde(SERVICE).encode_request(taking("Required"), request)
-    request.text, request.ratio = "", math.inf
+    request.text, request.count = "", math.inf  # type: ignore[assignment]
     with pytest.raises(SerdeError, match="Out of range float"):
         Serde(SERVICE).encode_request(taking("Required"), request)
 

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
 
 from aioecrpublic import ValidationError
+from aioecrpublic._runtime.serde import Serde, SerdeError
 from aioecrpublic._runtime.shapes import (
+    AbsentList,
     Blob,
     Boolean,
+    Document,
     ListOf,
     MapOf,
     Member,
@@ -164,6 +168,16 @@ class Everything:
     blob: Any = None
     table: Any = None
     name: Any = None
+    free: Any = None
+    gaps: Any = None
+    holes: Any = None
+    either: Any = None
+
+
+@attrs.define(kw_only=True)
+class Either:
+    number: Any = None
+    names: Any = attrs.field(factory=AbsentList)
 
 
 SHAPES: dict[str, Shape] = {
@@ -176,8 +190,18 @@ SHAPES: dict[str, Shape] = {
             Member("blob", "blob", "Blob"),
             Member("table", "table", "Table"),
             Member("name", "name", "Name", required=True),
+            Member("free", "free", "Free"),
+            Member("gaps", "gaps", "Gaps"),
+            Member("holes", "holes", "Holes"),
+            Member("either", "either", "Either"),
         ),
     ),
+    "Either": Structure(
+        Either, (Member("number", "number", "Number"), Member("names", "names", "Names")), union=True
+    ),
+    "Free": Document(),
+    "Gaps": ListOf("Name", min=1, sparse=True),
+    "Holes": MapOf("Key", "Name", sparse=True),
     "Flag": Boolean(),
     "Moment": Timestamp(),
     "Number": Number(min=0.5, max=1.5, integer=False),
@@ -230,11 +254,39 @@ SERVICE = Service(
         ({"table": []}, ("table is list, not a mapping",)),
         ({"name": "A" * 100}, (f"name '{'A' * 60}'… does not match [a-z]+",)),
         ({"name": None}, ("name is required",)),
+        ({"gaps": ["a", None]}, ()),
+        ({"gaps": []}, ("gaps has 0 items, at least 1",)),
+        ({"gaps": AbsentList()}, ()),
+        ({"gaps": AbsentList([None, "A"])}, ("gaps[1] 'A' does not match [a-z]+",)),
+        ({"holes": {"a": None, "b": "A"}}, ("holes['b'] 'A' does not match [a-z]+",)),
+        ({"table": {"a": [None]}}, ("table['a'][0] is NoneType, not a str",)),
+        ({"table": {"a": None}}, ("table['a'] is NoneType, not a list",)),
+        ({"either": Either(number=1)}, ()),
+        ({"either": Either(names=["a"])}, ()),
+        ({"either": Either(names=[])}, ()),
+        ({"either": Either()}, ("either must have exactly one of number, names (got none)",)),
+        (
+            {"either": Either(number=1, names=["a"])},
+            ("either must have exactly one of number, names (got number, names)",),
+        ),
+        ({"free": {"a": [1, 2.5, "x", True, None, {"b": ()}]}}, ()),
+        ({"free": {"a": [b"x"]}}, ("free['a'][0] is bytes, not a value of JSON",)),
+        ({"free": {1: "x"}}, ("free key 1 is int, not a str",)),
+        ({"free": [math.nan]}, ("free[0] is nan, which JSON does not have",)),
     ],
 )
 def test_every_kind_of_shape_is_checked(members: dict[str, Any], found: tuple[str, ...]) -> None:
     request = Everything(**{"name": "a", **members})
     assert problems(SERVICE, OPERATION, request) == found
+
+
+def test_what_is_nested_without_end_is_told() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    request = Everything(name="a", free=endless)
+    assert problems(SERVICE, OPERATION, request) == ("the request is nested too deeply",)
+    with pytest.raises(SerdeError, match="cannot be serialised"):
+        Serde(SERVICE).encode_request(OPERATION, request)
 
 
 def test_the_request_itself_is_checked() -> None:

@@ -76,7 +76,7 @@ SHAPES: Mapping[str, Shape] = {
     "Ratio": Number(integer=False),
     "Flag": Boolean(),
     "Moment": Timestamp(),
-    "Written": Timestamp(iso=True),
+    "Written": Timestamp("iso8601"),
     "Data": Blob(),
     "Texts": ListOf("Text"),
     "Counts": MapOf("Text", "Count"),
