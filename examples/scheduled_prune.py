@@ -34,7 +34,9 @@ async def clean(client: ECRPublicClient, repository: str, registry_url: str | No
     result = await execute_prune(client, plan)
     for failure in result.failures:
         print(f"  {failure.image.digest} is still there: {failure.reason}")
-    return not result.failures
+    for failure in result.unconfirmed:
+        print(f"  {failure.image.digest} may be there or not: {failure.reason}")
+    return not result.failures and not result.unconfirmed
 
 
 def seconds_until(at: dt.time, now: dt.datetime) -> float:

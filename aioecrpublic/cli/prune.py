@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from aioecrpublic._common.errors import ECRPublicError
+from aioecrpublic._common.text import printable
 from aioecrpublic.cli.connecting import connection_options, make_client
 from aioecrpublic.cli.progress import short
 from aioecrpublic.cli.running import run_command
@@ -21,7 +22,7 @@ from aioecrpublic.manage import PruneRules
 from aioecrpublic.manage import prune as prune_images
 
 if TYPE_CHECKING:
-    from aioecrpublic.manage import PlannedImage, PruneResult
+    from aioecrpublic.manage import PlannedImage, PruneFailure, PruneResult
 
 _AGE = re.compile(r"([0-9]{1,6})([hdw])")
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -48,7 +49,7 @@ def _age(context: click.Context, parameter: click.Parameter, value: str | None) 
     "--remove-tag", "remove_tags", multiple=True, metavar="PATTERN", help="Only with tags like this."
 )
 @click.option("--keep-tag", "keep_tags", multiple=True, metavar="PATTERN", help="Never with a tag like this.")
-@click.option("--delete", is_flag=True, help="Delete them; without this they are only shown.")
+@click.option("--apply", is_flag=True, help="Delete them; without this they are only shown.")
 @click.option("--registry-url", metavar="URL", help="Where images are pulled from, if it is not AWS's.")
 @click.option("--json", "as_json", is_flag=True, help="Write the result as JSON to standard output.")
 @connection_options
@@ -61,13 +62,13 @@ def prune(
     registry_url: str | None,
     *,
     untagged: bool,
-    delete: bool,
+    apply: bool,
     as_json: bool,
     endpoint_url: str | None,
     profile: str | None,
     region: str | None,
 ) -> None:
-    """Show, and with --delete remove, the images of REPOSITORY for which all given rules hold.
+    """Show, and with --apply delete, the images of REPOSITORY for which all given rules hold.
 
     What an index lists or what is attached to an image stays and goes with that. At least one of
     --keep-newest, --older-than, --untagged and --remove-tag is needed.
@@ -82,55 +83,74 @@ def prune(
             keep_tags=keep_tags,
         )
         async with make_client(endpoint_url, profile, region) as client:
-            result = await prune_images(
-                client, repository, rules, dry_run=not delete, registry_url=registry_url
-            )
+            result = await prune_images(client, repository, rules, apply=apply, registry_url=registry_url)
         if as_json:
             click.echo(json.dumps(_document(result)))
         else:
             _show(result)
-        if result.failures:
-            raise ECRPublicError(
-                f"{len(result.failures)} of {len(result.plan.images)} images could not be deleted"
-            )
+        if problems := _problems(result):
+            raise ECRPublicError(problems)
 
     run_command(work(), interrupted="run the same command again; it plans anew from what is left")
 
 
+def _problems(result: PruneResult) -> str:
+    """Say in one line what did not go well, if something did not."""
+    problems = []
+    if result.failures:
+        problems.append(f"{len(result.failures)} of {len(result.plan.images)} images could not be deleted")
+    if result.unconfirmed:
+        problems.append(f"it is not known whether {len(result.unconfirmed)} images are deleted")
+    return "; ".join(problems)
+
+
 def _show(result: PruneResult) -> None:
     console = Console()
-    failed = {failure.image.digest: failure for failure in result.failures}
-    rows = []
-    for image in result.plan.images:
-        failure = failed.get(image.digest)
-        why = image.reason if failure is None else f"not deleted: {failure.code}: {failure.reason}"
-        rows.append((short(image.digest), ", ".join(image.tags), decimal(image.size), why))
+    reasons = _reasons(result)
+    rows = [
+        tuple(map(printable, (short(image.digest), ", ".join(image.tags), decimal(image.size), why)))
+        for image in result.plan.images
+        for why in (reasons[image.digest],)
+    ]
     if console.is_terminal and rows:
-        table = Table("digest", "tags", "size", "why", title=f"images of {result.plan.repository_name}")
+        title = escape(printable(f"images of {result.plan.repository_name}"))
+        table = Table("digest", "tags", "size", "why", title=title)
         for row in rows:
             table.add_row(*map(escape, row))
         console.print(table)
     else:
         for digest, tags, size, why in rows:
             click.echo(f"image {digest}{f' ({tags})' if tags else ''}, {size}: {why}")
-    gone = result.plan.images if result.dry_run else result.deleted
-    done = "would be deleted" if result.dry_run else "deleted"
+    gone = result.deleted if result.applied else result.plan.images
+    done = "deleted" if result.applied else "would be deleted"
     size = decimal(sum(image.size for image in gone))
-    click.echo(f"images {done}: {len(gone)} ({size}); kept: {len(result.plan.keep)}")
+    missing = f"; gone before: {len(result.missing)}" if result.missing else ""
+    click.echo(f"images {done}: {len(gone)} ({size}){missing}; kept: {len(result.plan.keep)}")
+
+
+def _reasons(result: PruneResult) -> dict[str, str]:
+    """What is said of each image of the plan, by its digest."""
+    reasons = {image.digest: image.reason for image in result.plan.images}
+    reasons |= {image.digest: "was gone before" for image in result.missing}
+    for failures, what in ((result.failures, "not deleted"), (result.unconfirmed, "perhaps not deleted")):
+        reasons |= {each.image.digest: f"{what}: {each.code}: {each.reason}" for each in failures}
+    return reasons
 
 
 def _document(result: PruneResult) -> dict[str, Any]:
+    plan = result.plan
     return {
-        "repository_name": result.plan.repository_name,
-        "dry_run": result.dry_run,
-        "bytes": result.plan.bytes,
-        "remove": [_image(image) for image in result.plan.images],
-        "keep": [_image(image) for image in result.plan.keep],
+        "repository_name": plan.repository_name,
+        "registry_id": plan.registry_id,
+        "planned_at": plan.planned_at.isoformat() if plan.planned_at else None,
+        "applied": result.applied,
+        "bytes": plan.bytes,
+        "remove": [_image(image) for image in plan.images],
+        "keep": [_image(image) for image in plan.keep],
         "deleted": [image.digest for image in result.deleted],
-        "failures": [
-            {"digest": failure.image.digest, "code": failure.code, "reason": failure.reason}
-            for failure in result.failures
-        ],
+        "missing": [image.digest for image in result.missing],
+        "failures": [_failure(failure) for failure in result.failures],
+        "unconfirmed": [_failure(failure) for failure in result.unconfirmed],
     }
 
 
@@ -141,4 +161,9 @@ def _image(image: PlannedImage) -> dict[str, Any]:
         "bytes": image.size,
         "pushed_at": image.pushed_at.isoformat() if image.pushed_at else None,
         "reason": image.reason,
+        "belongs_to": image.belongs_to,
     }
+
+
+def _failure(failure: PruneFailure) -> dict[str, str]:
+    return {"digest": failure.image.digest, "code": failure.code, "reason": failure.reason}

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from aioecrpublic.manage.prune_rules import judge, own_tags
+from aioecrpublic.manage.prune_rules import goes_with_owners, judge
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from aioecrpublic._generated.types import ImageDetail
     from aioecrpublic.manage.prune_rules import PruneRules
@@ -26,6 +27,8 @@ class PlannedImage:
         size: Its size in bytes, as DescribeImages says it; layers that images share count for each.
         pushed_at: When it was pushed.
         reason: Why it goes, or stays.
+        belongs_to: The digests of the images that it belongs to: indexes that list it, and what it is
+            attached to, even if that is not in the repository. It goes only when none of them is there.
     """
 
     digest: str
@@ -33,6 +36,7 @@ class PlannedImage:
     size: int
     pushed_at: dt.datetime | None
     reason: str
+    belongs_to: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -41,11 +45,16 @@ class PrunePlan:
 
     Attributes:
         repository_name: The repository.
+        registry_id: The account that it belongs to; ``None`` if it has no images.
+        planned_at: The time by the service's clock from which ages were counted; ``None`` if no reply has
+            told it, and then no rule was about ages.
         remove: What goes, in the order in which it goes: in each step what nothing left refers to.
         keep: What stays.
     """
 
     repository_name: str
+    registry_id: str | None = None
+    planned_at: dt.datetime | None = None
     remove: tuple[tuple[PlannedImage, ...], ...]
     keep: tuple[PlannedImage, ...]
 
@@ -63,21 +72,22 @@ class PrunePlan:
 def decide(
     repository_name: str,
     images: Mapping[str, ImageDetail],
-    owned: Mapping[str, set[str]],
+    belongs_to: Mapping[str, AbstractSet[str]],
     rules: PruneRules,
-    now: dt.datetime,
+    now: dt.datetime | None,
 ) -> PrunePlan:
     """Apply the rules.
 
     Args:
         repository_name: The repository.
         images: Its images, by digest.
-        owned: The digests of what belongs to each image.
+        belongs_to: The digests of what each image belongs to, in the repository or not.
         rules: What goes.
-        now: What ages are counted from.
+        now: What ages are counted from; while it is not known, nothing is older than anything.
     """
+    owned = _owned(images, belongs_to)
     belonging = {part for parts in owned.values() for part in parts}
-    dependent = {digest for digest in belonging if not own_tags(images[digest], rules)}
+    dependent = {digest for digest in belonging if goes_with_owners(images[digest], rules)}
     judged = {digest: judge(image, rules, now) for digest, image in images.items() if digest not in dependent}
     going = sorted((digest for digest, (goes, _) in judged.items() if goes), key=lambda it: _age(images[it]))
     reasons = {digest: reason for digest, (_, reason) in judged.items()}
@@ -95,13 +105,31 @@ def decide(
     for owner, part in _pairs(set(going) - staying, owned):
         if part not in staying and part in dependent:
             reasons[part] = f"belongs to {owner}, which goes"
-    planned = {digest: _planned(image, reasons[digest]) for digest, image in images.items()}
-    removed = images.keys() - staying
+    steps = list(_steps(images.keys() - staying, owned))
+    removed = {digest for step in steps for digest in step}
+    for digest in images.keys() - staying - removed:
+        reasons[digest] = "belongs to images that belong to each other"
+    planned = {
+        digest: _planned(image, reasons[digest], belongs_to[digest]) for digest, image in images.items()
+    }
     return PrunePlan(
         repository_name=repository_name,
-        remove=tuple(tuple(planned[digest] for digest in step) for step in _steps(removed, owned)),
-        keep=tuple(planned[digest] for digest in images if digest in staying),
+        registry_id=next((image.registry_id for image in images.values()), None),
+        planned_at=now,
+        remove=tuple(tuple(planned[digest] for digest in step) for step in steps),
+        keep=tuple(planned[digest] for digest in images if digest not in removed),
     )
+
+
+def _owned(
+    images: Mapping[str, ImageDetail], belongs_to: Mapping[str, AbstractSet[str]]
+) -> dict[str, set[str]]:
+    """Return what belongs to each image of the repository."""
+    owned: dict[str, set[str]] = {digest: set() for digest in images}
+    for part, owners in belongs_to.items():
+        for owner in owners & images.keys():
+            owned[owner].add(part)
+    return owned
 
 
 def _age(image: ImageDetail) -> tuple[float, str]:
@@ -129,22 +157,33 @@ def _pairs(roots: Iterable[str], owned: Mapping[str, set[str]]) -> Iterator[tupl
                 waiting.append(part)
 
 
-def _steps(removed: Iterable[str], owned: Mapping[str, set[str]]) -> Iterator[list[str]]:
-    """What goes, step by step: an index before what it lists, for the service keeps that until then."""
-    left = set(removed)
-    while left:
-        held = {part for owner in left for part in owned[owner]}
-        # A circle, which tags can make, has no first; then all of it is one step.
-        step = left - held or left
-        yield sorted(step)
-        left -= step
+def _steps(going: AbstractSet[str], owned: Mapping[str, set[str]]) -> Iterator[list[str]]:
+    """Yield what goes, step by step, each image after all that it belongs to.
+
+    A circle, which tags can make, has no first. It is left out, with all that belongs to it.
+    """
+    waiting_for = dict.fromkeys(going, 0)
+    for owner in going:
+        for part in owned[owner] & going:
+            waiting_for[part] += 1
+    step = sorted(digest for digest, count in waiting_for.items() if not count)
+    while step:
+        yield step
+        freed = []
+        for owner in step:
+            for part in owned[owner] & going:
+                waiting_for[part] -= 1
+                if not waiting_for[part]:
+                    freed.append(part)
+        step = sorted(freed)
 
 
-def _planned(image: ImageDetail, reason: str) -> PlannedImage:
+def _planned(image: ImageDetail, reason: str, belongs_to: AbstractSet[str]) -> PlannedImage:
     return PlannedImage(
         digest=str(image.image_digest),
         tags=tuple(image.image_tags),
         size=image.image_size_in_bytes or 0,
         pushed_at=image.image_pushed_at,
         reason=reason,
+        belongs_to=tuple(sorted(belongs_to)),
     )

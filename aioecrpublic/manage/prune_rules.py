@@ -5,24 +5,31 @@ from __future__ import annotations
 import datetime as dt
 import fnmatch
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import attrs
 
 from aioecrpublic._runtime.errors import ConfigurationError
+from aioecrpublic.images.mediatypes import IMAGE_MANIFESTS, INDEXES, SCHEMA_1
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from aioecrpublic._generated.types import ImageDetail
 
+# A manifest of another type may list others or be attached to one. Schema 1 has no way to say so.
+_UNDERSTOOD = INDEXES | IMAGE_MANIFESTS | SCHEMA_1
 _ATTACHED_TAG = re.compile(r"(sha256)-([0-9a-f]{64})(?:\.(?:sig|att|sbom))?")
 
 
 def _patterns(value: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(value, str):
-        raise ConfigurationError(f"the tag patterns {value!r} are a string, not a list of strings")
-    return tuple(value)
+    given: object = value
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+        patterns = tuple(given)
+        if all(isinstance(pattern, str) for pattern in patterns):
+            return patterns
+    raise ConfigurationError(f"tag patterns must be a list of strings (got {given!r})")
 
 
 @attrs.frozen(kw_only=True)
@@ -49,49 +56,78 @@ class PruneRules:
     keep_tags: tuple[str, ...] = attrs.field(default=(), converter=_patterns)
 
     def __attrs_post_init__(self) -> None:
-        count = self.keep_newest
-        if count is not None and count < 0:
-            raise ConfigurationError(f"keep_newest is {count!r}, not a number of images")
-        if self.older_than is not None and self.older_than < dt.timedelta():
-            raise ConfigurationError(f"older_than is {self.older_than}, less than nothing")
+        count: object = self.keep_newest
+        age: object = self.older_than
+        if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 0):
+            raise ConfigurationError(f"keep_newest must be a number of images (got {count!r})")
+        if age is not None and (not isinstance(age, dt.timedelta) or age < dt.timedelta()):
+            raise ConfigurationError(f"older_than must be a timedelta of at least 0 (got {age!r})")
         if self.untagged_only and self.remove_tags:
             raise ConfigurationError("untagged_only and remove_tags contradict each other")
-        if count is None and self.older_than is None and not self.untagged_only and not self.remove_tags:
+        if count is None and age is None and not self.untagged_only and not self.remove_tags:
             raise ConfigurationError(
                 "rules that remove everything: give one of keep_newest, older_than, "
                 "untagged_only and remove_tags"
             )
 
 
-def judge(image: ImageDetail, rules: PruneRules, now: dt.datetime) -> tuple[bool, str]:
+def judge(image: ImageDetail, rules: PruneRules, now: dt.datetime | None) -> tuple[bool, str]:
     """Whether the rules let an image go, all but ``keep_newest``, and why or why not."""
-    kept = next((tag for tag in image.image_tags if _matches(tag, rules.keep_tags)), None)
+    stays = _by_type(image) or _by_tags(image, rules) or _by_time(image, rules, now)
+    return (False, stays) if stays else (True, " and ".join(_why_it_goes(image, rules)))
+
+
+def _by_type(image: ImageDetail) -> str | None:
+    """Why an image stays for its media type, if it does."""
+    media_type = image.image_manifest_media_type
+    if media_type in _UNDERSTOOD:
+        return None
+    return f"has the media type {media_type}, which does not say what the image belongs to"
+
+
+def _by_tags(image: ImageDetail, rules: PruneRules) -> str | None:
+    """Why an image stays for its tags, if it does."""
+    tags = image.image_tags
+    kept = next((tag for tag in tags if _matches(tag, rules.keep_tags)), None)
     if kept is not None:
-        return False, f"the tag {kept} is to be kept"
-    reasons = []
+        return f"the tag {kept} is to be kept"
+    if rules.untagged_only and tags:
+        return "has a tag"
+    if rules.remove_tags and not tags:
+        return "has no tag"
+    other = next((tag for tag in tags if rules.remove_tags and not _matches(tag, rules.remove_tags)), None)
+    return None if other is None else f"the tag {other} is not to be removed"
+
+
+def _by_time(image: ImageDetail, rules: PruneRules, now: dt.datetime | None) -> str | None:
+    """Why an image stays for the time of its push, if it does."""
+    pushed = image.image_pushed_at
+    if rules.older_than is not None and (now is None or pushed is None or now - pushed <= rules.older_than):
+        return f"is not older than {rules.older_than}"
+    if rules.keep_newest is not None and pushed is None:
+        return "does not say when it was pushed"
+    return None
+
+
+def _why_it_goes(image: ImageDetail, rules: PruneRules) -> Iterator[str]:
     if rules.untagged_only:
-        if image.image_tags:
-            return False, "has a tag"
-        reasons.append("has no tag")
+        yield "has no tag"
     if rules.remove_tags:
-        if not image.image_tags:
-            return False, "has no tag"
-        other = next((tag for tag in image.image_tags if not _matches(tag, rules.remove_tags)), None)
-        if other is not None:
-            return False, f"the tag {other} is not to be removed"
-        reasons.append(f"is tagged {', '.join(image.image_tags)}")
+        yield f"is tagged {', '.join(image.image_tags)}"
     if rules.older_than is not None:
-        if image.image_pushed_at is None or now - image.image_pushed_at <= rules.older_than:
-            return False, f"is not older than {rules.older_than}"
-        reasons.append(f"is older than {rules.older_than}")
+        yield f"is older than {rules.older_than}"
     if rules.keep_newest is not None:
-        reasons.append(f"is not one of the newest {rules.keep_newest}")
-    return True, " and ".join(reasons)
+        yield f"is not one of the newest {rules.keep_newest}"
 
 
-def own_tags(image: ImageDetail, rules: PruneRules) -> list[str]:
-    """The tags that are not just cosign's way of attaching it to another."""
-    return [tag for tag in image.image_tags if not subject_of_tag(tag) or _matches(tag, rules.keep_tags)]
+def goes_with_owners(image: ImageDetail, rules: PruneRules) -> bool:
+    """Whether an image that belongs to others is not judged by itself.
+
+    Its only tags are then those by which cosign attaches it to another.
+    """
+    return image.image_manifest_media_type in _UNDERSTOOD and all(
+        subject_of_tag(tag) and not _matches(tag, rules.keep_tags) for tag in image.image_tags
+    )
 
 
 def _matches(tag: str, patterns: Iterable[str]) -> bool:

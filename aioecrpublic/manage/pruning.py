@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from aioecrpublic._runtime.errors import BrokenReplyError
 from aioecrpublic.images import Descriptor
 from aioecrpublic.images.manifest import parse_manifest
 from aioecrpublic.images.mediatypes import DOCKER_CONFIG, IMAGE_MANIFESTS, INDEXES, OCI_CONFIG
@@ -32,39 +32,38 @@ async def prune(
     client: ECRPublicClient,
     repository_name: str,
     rules: PruneRules,
-    dry_run: bool = True,  # noqa: FBT001, FBT002 - part of the contract
     *,
+    apply: bool = False,
     registry_url: str | None = None,
     read_manifest: ReadManifest | None = None,
 ) -> PruneResult:
-    """Delete images by rules; without ``dry_run=False`` only say which.
+    """Delete images by rules; without ``apply=True`` only say which.
 
     Indexes, artifacts and untagged images are read from the registry's Docker side, to know what belongs to
-    what.
+    what. Ages are counted by the service's clock, not by this machine's.
 
     Args:
         client: An open client.
         repository_name: The repository's name, of the caller's registry.
         rules: What goes.
-        dry_run: Whether to leave it at the plan.
+        apply: Carry out the plan.
         registry_url: Where images are pulled from, such as ``LocalECRPublic.registry_url``; needed with an
             endpoint that is not AWS's, unless the variable ``AIOECRPUBLIC_REGISTRY_URL`` says it.
         read_manifest: What reads a manifest by its digest instead.
 
     Returns:
-        The plan and what came of it; images that could not be deleted are in ``failures``, not an error.
+        The plan and what came of it, as ``execute_prune`` says it.
 
     Raises:
         ConfigurationError: It is not known where images are pulled from.
+        BrokenReplyError: There is a rule about ages, and the service's replies do not tell its time.
         ImageError: A manifest cannot be read; nothing was deleted.
         ServiceError: The service refuses to list the images; nothing was deleted.
     """
     plan = await plan_prune(
         client, repository_name, rules, registry_url=registry_url, read_manifest=read_manifest
     )
-    if dry_run:
-        return PruneResult(plan=plan, dry_run=True)
-    return await execute_prune(client, plan)
+    return await execute_prune(client, plan) if apply else PruneResult(plan=plan, applied=False)
 
 
 async def plan_prune(
@@ -81,8 +80,13 @@ async def plan_prune(
         if read is None:
             read = await stack.enter_async_context(manifest_reader(client, repository_name, registry_url))
         images = await list_images(client, repository_name)
-        owned = await _belongings(images, read)
-    return decide(repository_name, images, owned, rules, _now())
+        now = client.service_time()
+        if now is None and rules.older_than is not None:
+            raise BrokenReplyError(
+                "older_than needs the service's time, and no reply had a Date header that tells it"
+            )
+        belongs_to = await _belongings(images, read)
+    return decide(repository_name, images, belongs_to, rules, now)
 
 
 def _may_refer(image: ImageDetail) -> bool:
@@ -94,8 +98,11 @@ def _may_refer(image: ImageDetail) -> bool:
 
 
 async def _belongings(images: Mapping[str, ImageDetail], read: ReadManifest) -> dict[str, set[str]]:
-    """What belongs to each image: what an index lists, and what is attached to an image."""
-    owned: dict[str, set[str]] = {digest: set() for digest in images}
+    """Return what each image belongs to: the indexes that list it, and what it is attached to."""
+    belongs_to: dict[str, set[str]] = {
+        digest: {subject for tag in image.image_tags if (subject := subject_of_tag(tag))}
+        for digest, image in images.items()
+    }
 
     async def look(image: ImageDetail) -> None:
         digest = str(image.image_digest)
@@ -103,17 +110,14 @@ async def _belongings(images: Mapping[str, ImageDetail], read: ReadManifest) -> 
         media_type = str(image.image_manifest_media_type)
         descriptor = Descriptor(media_type=media_type, digest=digest, size=len(raw))
         manifest = await asyncio.to_thread(parse_manifest, raw, descriptor, f"manifest {digest}")
-        owned[digest].update(child.digest for child in manifest.manifests if child.digest in images)
-        if manifest.subject is not None and manifest.subject.digest in images:
-            owned[manifest.subject.digest].add(digest)
+        for child in manifest.manifests:
+            if child.digest in images:
+                belongs_to[child.digest].add(digest)
+        if manifest.subject is not None:
+            belongs_to[digest].add(manifest.subject.digest)
 
     await map_bounded(look, [*filter(_may_refer, images.values())], limit=_CONCURRENT_READS)
-    for digest, image in images.items():
-        for subject in filter(None, map(subject_of_tag, image.image_tags)):
-            if subject in images:
-                owned[subject].add(digest)
-    return owned
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
+    for digest, owners in belongs_to.items():
+        # By a tag, an image can be attached to itself.
+        owners.discard(digest)
+    return belongs_to

@@ -295,11 +295,11 @@ async def test_prune(tmp_path: Path) -> None:
             rf"image {old.digest[:19]} \(old\), [0-9.]+ kB: is not one of the newest 1", lines[0]
         )
         assert len(await tags_of(client, "team/app")) == 2
-        seen = await in_terminal(*COMMAND, *words, "--delete", cwd=tmp_path, env=env)
+        seen = await in_terminal(*COMMAND, *words, "--apply", cwd=tmp_path, env=env)
         assert seen.status == 0, seen.screen
         assert "images deleted: 1 (" in seen.screen
         assert await tags_of(client, "team/app") == {new.digest: ["new"]}
-        again = await run(*COMMAND, *words, "--delete", "--json", cwd=tmp_path, env=env)
+        again = await run(*COMMAND, *words, "--apply", "--json", cwd=tmp_path, env=env)
     document = json.loads(again.output)
     assert (document["remove"], document["deleted"], document["failures"]) == ([], [], [])
     assert [image["digest"] for image in document["keep"]] == [new.digest]

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aioecrpublic.local import LocalECRPublic
+from tests.manage.helpers import Repository
 from tests.push.helpers import REPOSITORY, connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from aioecrpublic import ECRPublicClient
 
@@ -27,3 +29,8 @@ async def client(server: LocalECRPublic) -> AsyncIterator[ECRPublicClient]:
     async with connect(server) as client:
         await client.create_repository(repository_name=REPOSITORY)
         yield client
+
+
+@pytest.fixture
+def repository(server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path) -> Repository:
+    return Repository(server, client, tmp_path / "images")

@@ -4,74 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import json
-from functools import partial
-from typing import TYPE_CHECKING, Any
+import email.utils
+from typing import TYPE_CHECKING
 
 import pytest
 
-from aioecrpublic.errors import (
-    ConfigurationError,
-    ImageError,
-    RepositoryNotFoundException,
-    ServerException,
-)
-from aioecrpublic.manage import PruneRules, execute_prune, manifest_reader, plan_prune, prune, reading
-from aioecrpublic.push import push_image
-from aioecrpublic.types import DescribeImagesResponse, ImageIdentifier
-from tests.push.helpers import REPOSITORY, Wire, connect, tags_of
+from aioecrpublic import Credentials, ECRPublicClient
+from aioecrpublic.errors import BrokenReplyError, ConfigurationError, ImageError
+from aioecrpublic.local import LocalECRPublic
+from aioecrpublic.manage import PruneRules, manifest_reader, plan_prune, prune, reading
+from tests.manage.helpers import Repository
+from tests.push.helpers import REPOSITORY, connect, tags_of
 from tests.support.docker_registry import docker_registry
-from tests.support.oci import BuiltImage, LayoutBuilder, random_layer, write_index
+from tests.support.oci import random_layer
 from tests.support.tools import skopeo
+from tests.support.wire import Wire, answer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from aioecrpublic import ECRPublicClient
-    from aioecrpublic.local import LocalECRPublic
-    from aioecrpublic.manage import PrunePlan
+    from tests.support.oci import BuiltImage
 
-
-class Repository:
-    """The repository under test, and how it is filled and pruned."""
-
-    def __init__(self, server: LocalECRPublic, client: ECRPublicClient, path: Path) -> None:
-        self.client = client
-        self.path = path
-        self.builder = LayoutBuilder(path)
-        self.read = partial(server.read_manifest, REPOSITORY)
-        self._count = 0
-
-    async def push(self, image: BuiltImage, *tags: str) -> BuiltImage:
-        self._count += 1
-        self.builder.tag(image, f"push{self._count}")
-        await push_image(self.client, f"oci:{self.path}:push{self._count}", REPOSITORY, tags)
-        return image
-
-    async def image(self, *tags: str) -> BuiltImage:
-        self._count += 1
-        return await self.push(self.builder.image([random_layer(100, self._count)]), *tags)
-
-    async def index(self, *tags: str) -> BuiltImage:
-        self._count += 1
-        return await self.push(write_index(self.path, seed=self._count, layer_size=100), *tags)
-
-    async def prune(self, **rules: Any) -> set[str]:
-        """Prune for good and return the digests of what went."""
-        before = await tags_of(self.client)
-        result = await prune(
-            self.client, REPOSITORY, PruneRules(**rules), dry_run=False, read_manifest=self.read
-        )
-        gone = before.keys() - (await tags_of(self.client)).keys()
-        assert not result.failures
-        assert gone == {image.digest for image in result.deleted} == {i.digest for i in result.plan.images}
-        return gone
-
-
-@pytest.fixture
-def repository(server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path) -> Repository:
-    return Repository(server, client, tmp_path / "images")
+DAY = dt.timedelta(days=1)
 
 
 def digests(*images: BuiltImage) -> set[str]:
@@ -144,21 +98,71 @@ async def test_tag_patterns(repository: Repository) -> None:
     assert (await tags_of(repository.client)).keys() == {both.digest}
 
 
-async def test_age(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = await repository.image("1.0")
-    assert await repository.prune(older_than=dt.timedelta(days=1)) == set()
-    later = dt.datetime.now(dt.UTC) + dt.timedelta(days=2)
-    monkeypatch.setattr("aioecrpublic.manage.pruning._now", lambda: later)
-    assert await repository.prune(older_than=dt.timedelta(days=1)) == {image.digest}
+@pytest.mark.parametrize("ahead", [-40 * DAY, 40 * DAY])
+async def test_ages_are_counted_by_the_services_clock(ahead: dt.timedelta, tmp_path: Path) -> None:
+    """Whether this machine's clock is behind or ahead."""
+    passed = [dt.timedelta()]
+
+    def clock() -> dt.datetime:
+        return dt.datetime.now(dt.UTC) + ahead + passed[0]
+
+    async with LocalECRPublic(clock=clock) as server, connect(server) as client:
+        await client.create_repository(repository_name=REPOSITORY)
+        repository = Repository(server, client, tmp_path / "images")
+        image = await repository.image("1.0")
+        passed[0] = 29 * DAY
+        assert await repository.prune(older_than=30 * DAY) == set()
+        passed[0] = 31 * DAY
+        assert await repository.prune(older_than=30 * DAY) == {image.digest}
 
 
-async def test_a_dry_run_says_what_and_why_and_deletes_nothing(repository: Repository) -> None:
+def described(**headers: str) -> bytes:
+    """What DescribeImages answers of one image, pushed in 2026."""
+    image = {
+        "imageDigest": f"sha256:{'a' * 64}",
+        "imageTags": ["1.0"],
+        "imagePushedAt": 1_767_225_600.0,
+        "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json",
+    }
+    return answer({"imageDetails": [image]}, headers=headers)
+
+
+async def read_nothing(digest: str) -> bytes:
+    await asyncio.sleep(0)
+    raise AssertionError(f"{digest} need not be read")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}])
+async def test_no_age_is_counted_by_a_clock_that_was_not_compared(headers: dict[str, str]) -> None:
+    async with Wire() as wire, ECRPublicClient("us-east-1", wire.url, Credentials("a", "b")) as client:
+        wire.default = described(**headers)
+        for rules in (PruneRules(older_than=DAY), PruneRules(older_than=DAY, keep_newest=0)):
+            with pytest.raises(BrokenReplyError, match="no reply had a Date header"):
+                await prune(client, REPOSITORY, rules, apply=True, read_manifest=read_nothing)
+        assert {request.operation for request in wire.requests} == {"DescribeImages"}
+        plan = await plan_prune(client, REPOSITORY, PruneRules(keep_newest=0), read_manifest=read_nothing)
+        assert (len(plan.images), plan.planned_at) == (1, None)
+
+
+async def test_a_plan_says_from_when_ages_were_counted() -> None:
+    noon = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
+    async with Wire() as wire, ECRPublicClient("us-east-1", wire.url, Credentials("a", "b")) as client:
+        wire.default = described(Date=email.utils.format_datetime(noon, usegmt=True))
+        for days, count in ((30, 1), (31, 0)):
+            rules = PruneRules(older_than=days * DAY)
+            plan = await plan_prune(client, REPOSITORY, rules, read_manifest=read_nothing)
+            assert len(plan.images) == count
+            assert plan.planned_at is not None
+            assert noon <= plan.planned_at < noon + dt.timedelta(minutes=5)
+
+
+async def test_what_is_not_applied_says_what_and_why_and_deletes_nothing(repository: Repository) -> None:
     old, new = await repository.image("1.0"), await repository.index("2.0")
     before = await tags_of(repository.client)
     result = await prune(
         repository.client, REPOSITORY, PruneRules(keep_newest=1), read_manifest=repository.read
     )
-    assert (result.dry_run, result.deleted, result.failures) == (True, (), ())
+    assert (result.applied, result.deleted, result.failures) == (False, (), ())
     (image,) = result.plan.images
     assert (image.digest, image.tags, image.reason) == (old.digest, ("1.0",), "is not one of the newest 1")
     assert result.plan.bytes == image.size > 100
@@ -167,105 +171,6 @@ async def test_a_dry_run_says_what_and_why_and_deletes_nothing(repository: Repos
     assert reasons[new.digest] == "is one of the newest 1"
     assert reasons[new.manifests[0]] == f"belongs to {new.digest}, which stays"
     assert await tags_of(repository.client) == before
-
-
-async def _with_250_more(repository: Repository, image: BuiltImage) -> PrunePlan:
-    """A plan to remove 250 images that are like ``image``, in three batches."""
-    raw = json.loads(image.read(image.digest))
-    for number in range(250):
-        manifest = json.dumps(raw | {"annotations": {"number": str(number)}})
-        await repository.client.put_image(
-            repository_name=REPOSITORY,
-            image_manifest=manifest,
-            image_manifest_media_type=image.media_type,
-            image_tag=f"n{number}",
-        )
-    rules = PruneRules(remove_tags=["n*"])
-    return await plan_prune(repository.client, REPOSITORY, rules, read_manifest=repository.read)
-
-
-async def test_more_than_one_batch(server: LocalECRPublic, repository: Repository) -> None:
-    image = await repository.image("first")
-    plan = await _with_250_more(repository, image)
-    wire = Wire()
-    async with connect(server, hooks=[wire]) as client:
-        result = await execute_prune(client, plan)
-    assert len(result.deleted) == 250
-    # However many images the repository has, each batch is looked at by itself.
-    assert wire.count("BatchDeleteImage") == wire.count("DescribeImages") == 3
-    assert await tags_of(repository.client) == {image.digest: ["first"]}
-
-
-async def test_what_was_deleted_is_reported_when_the_service_fails_later(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = await _with_250_more(repository, await repository.image("first"))
-    describe, calls = repository.client.describe_images, 0
-
-    async def fail_once(**members: Any) -> DescribeImagesResponse:
-        nonlocal calls
-        calls += 1
-        if calls == 2:
-            raise ServerException("no", code="ServerException")
-        return await describe(**members)
-
-    monkeypatch.setattr(repository.client, "describe_images", fail_once)
-    result = await execute_prune(repository.client, plan)
-    assert [image.digest for image in result.deleted] == [
-        image.digest for image in plan.images[:100] + plan.images[200:]
-    ]
-    assert [failure.image for failure in result.failures] == [*plan.images[100:200]]
-    assert {failure.code for failure in result.failures} == {"ServerException"}
-
-
-async def test_a_repository_that_is_gone_is_an_error_and_no_report(repository: Repository) -> None:
-    await repository.image("n1")
-    plan = await plan_prune(
-        repository.client, REPOSITORY, PruneRules(keep_newest=0), read_manifest=repository.read
-    )
-    await repository.client.delete_repository(repository_name=REPOSITORY, force=True)
-    with pytest.raises(RepositoryNotFoundException):
-        await execute_prune(repository.client, plan)
-
-
-async def test_what_changed_since_the_plan_stays(repository: Repository) -> None:
-    moved, gone, refused, plain = [await repository.image(f"n{number}") for number in range(4)]
-    client = repository.client
-    plan = await plan_prune(client, REPOSITORY, PruneRules(keep_newest=0), read_manifest=repository.read)
-    later = await repository.image("later")
-    await repository.push(moved, "n0", "precious")
-    index = await repository.push(repository.builder.index([refused]), "holds")
-    await client.batch_delete_image(
-        repository_name=REPOSITORY, image_ids=[ImageIdentifier(image_digest=gone.digest)]
-    )
-    result = await execute_prune(client, plan)
-    codes = {failure.image.digest: failure.code for failure in result.failures}
-    assert codes == {
-        moved.digest: "ChangedSincePlan",
-        gone.digest: "ChangedSincePlan",
-        refused.digest: "ImageReferencedByManifestList",
-    }
-    assert [image.digest for image in result.deleted] == [plain.digest]
-    left = {moved.digest, refused.digest, later.digest, index.digest}
-    assert (await tags_of(client)).keys() == left
-
-
-async def test_a_batch_that_fails_is_reported_by_image(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    images: Sequence[BuiltImage] = [await repository.image(f"n{number}") for number in range(2)]
-
-    async def refuse(**_: object) -> None:
-        await asyncio.sleep(0)
-        raise ServerException("no", code="ServerException")
-
-    monkeypatch.setattr(repository.client, "batch_delete_image", refuse)
-    result = await prune(
-        repository.client, REPOSITORY, PruneRules(keep_newest=0), dry_run=False, read_manifest=repository.read
-    )
-    assert {failure.image.digest for failure in result.failures} == {image.digest for image in images}
-    assert {failure.code for failure in result.failures} == {"ServerException"}
-    assert result.deleted == ()
 
 
 async def test_a_manifest_that_cannot_be_read_ends_it_before_anything_is_deleted(
@@ -278,9 +183,7 @@ async def test_a_manifest_that_cannot_be_read_ends_it_before_anything_is_deleted
         raise ImageError(f"{digest} is missing")
 
     with pytest.raises(ImageError, match="is missing"):
-        await prune(
-            repository.client, REPOSITORY, PruneRules(keep_newest=0), dry_run=False, read_manifest=fail
-        )
+        await prune(repository.client, REPOSITORY, PruneRules(keep_newest=0), apply=True, read_manifest=fail)
     assert len(await tags_of(repository.client)) == 3
 
 
@@ -306,9 +209,7 @@ async def test_manifests_are_read_from_where_images_are_pulled(
     index = await repository.index("1.0")
     loose = await repository.image()
     rules = PruneRules(untagged_only=True)
-    result = await prune(
-        repository.client, REPOSITORY, rules, dry_run=False, registry_url=server.registry_url
-    )
+    result = await prune(repository.client, REPOSITORY, rules, apply=True, registry_url=server.registry_url)
     assert [image.digest for image in result.deleted] == [loose.digest]
     assert (await tags_of(repository.client)).keys() == digests(index)
     async with manifest_reader(repository.client, REPOSITORY, server.registry_url) as read:
@@ -344,19 +245,3 @@ async def test_manifests_are_read_from_a_registry(repository: Repository, tmp_pa
         result = await prune(repository.client, REPOSITORY, rules, registry_url=f"http://{host}")
     assert result.plan.images == ()
     assert {image.digest for image in result.plan.keep} == digests(index)
-
-
-@pytest.mark.parametrize(
-    ("rules", "says"),
-    [
-        ({}, "rules that remove everything"),
-        ({"keep_tags": ["1.*"]}, "rules that remove everything"),
-        ({"keep_newest": -1}, "keep_newest is -1"),
-        ({"older_than": dt.timedelta(days=-1)}, "less than nothing"),
-        ({"untagged_only": True, "remove_tags": ["x"]}, "contradict"),
-        ({"remove_tags": "nightly"}, "not a list"),
-    ],
-)
-def test_rules_that_cannot_be(rules: dict[str, Any], says: str) -> None:
-    with pytest.raises(ConfigurationError, match=says):
-        PruneRules(**rules)
