@@ -11,9 +11,11 @@ PEERS := $(VENV)/peers.stamp
 EDGE := $(VENV)/edge.stamp
 MUTATION := $(VENV)/mutation.stamp
 AUDIT := $(VENV)/audit.stamp
+# Workers for all cores; what one is slow with, another takes over.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo test tests lowest newest edge coverage lint format docs picture bench soak mutation audit generate clean
+.PHONY: help demo test tests quick lowest newest edge coverage lint format docs picture bench soak mutation audit generate clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -24,7 +26,10 @@ demo: $(RUN)  ## Push a real image to a local ECR Public; IMAGE=path pushes one 
 test: lint tests  ## Everything: style, types, tests
 
 tests: $(DEV)  ## The tests alone
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+quick: $(DEV)  ## The tests that take seconds at the most
+	$(PYTEST) -m "not slow"
 
 lowest:  ## The tests of the package itself with the lowest versions of its dependencies
 	$(MAKE) edge VENV=$(VENV)-lowest PINS=tests.support.lowest
@@ -33,7 +38,7 @@ newest:  ## The same with the newest versions
 	$(MAKE) edge VENV=$(VENV)-newest
 
 edge: $(EDGE)
-	$(BIN)/python -m pytest tests/images tests/manage tests/push tests/runtime tests/test_client.py
+	$(PYTEST) tests/images tests/manage tests/push tests/runtime tests/test_client.py
 
 lint: $(DEV)  ## Style and types
 	$(BIN)/python -m ruff check
@@ -61,7 +66,7 @@ coverage: $(DEV)  ## The tests with the branches of hand-written code that they 
 	$(BIN)/python -m coverage report
 
 soak: $(DEV)  ## Thousands of faults instead of hundreds, a minute of load
-	AIOECRPUBLIC_SOAK=1 $(BIN)/python -m pytest --timeout=7200
+	AIOECRPUBLIC_SOAK=1 $(PYTEST) --timeout=7200
 
 mutation: $(MUTATION)  ## Change the code a little, again and again: do the tests notice? NAMES="signing retry" chooses
 	$(BIN)/python -m tests.tools.mutation $(NAMES)

@@ -59,6 +59,7 @@ def test_a_push_is_measured(peer: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.interop
+@pytest.mark.slow
 def test_registries_are_measured_side_by_side(tmp_path: Path) -> None:
     require(contestants.DOCKER)
     found = measure_registries(1, [FIVE], tmp_path)
@@ -78,6 +79,7 @@ def test_registries_are_measured_side_by_side(tmp_path: Path) -> None:
     assert "docker" in version
 
 
+@pytest.mark.slow
 def test_the_local_registry_is_measured_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     found = measure_registries(1, [FIVE], tmp_path)

@@ -43,6 +43,7 @@ def test_each_is_known() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.slow
 async def test_example_runs(example: Path, tmp_path: Path) -> None:
     by_pytest = ("-m", "pytest", "-p", "no:cacheprovider") if example.name.startswith("test_") else ()
     finished = await run("-W", "error", *by_pytest, str(example), cwd=tmp_path, env=environment(tmp_path))
@@ -50,6 +51,7 @@ async def test_example_runs(example: Path, tmp_path: Path) -> None:
     assert SAYS[example.name] in finished.output
 
 
+@pytest.mark.slow
 async def test_the_readmes_picture_is_what_is_drawn_today(tmp_path: Path) -> None:
     finished = await run("-W", "error", str(DRAWING), cwd=tmp_path, env=environment(tmp_path))
     assert (finished.status, finished.errors) == (0, "")

@@ -83,6 +83,7 @@ def test_there_are_blocks() -> None:
     assert len(BLOCKS) >= 20
 
 
+@pytest.mark.slow
 async def test_every_block_runs(tmp_path: Path) -> None:
     write_image(tmp_path / "build" / "image", tag="1.0")
     async with LocalECRPublic() as server:

@@ -120,6 +120,7 @@ async def test_local_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "registry.sqlite").exists()
 
 
+@pytest.mark.slow
 async def test_an_interrupted_push_says_how_to_go_on(tmp_path: Path) -> None:
     write_image(tmp_path / "image", layers=1, layer_size=8 * 1024 * 1024)
     # So that it cannot be done before it is interrupted.

@@ -5,6 +5,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from aioecrpublic.cli.sample import build_sample
 from aioecrpublic.images import OCILayout, load_image
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.slow
 async def test_the_sample_is_a_valid_image_of_several_real_layers(tmp_path: Path) -> None:
     build_sample(tmp_path)
     async with OCILayout(tmp_path, "demo") as source:

@@ -319,6 +319,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_other_services_pass_mypy_strict(others: Path) -> None:
     settings = others / "mypy.ini"
     settings.write_text(

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from backports import zstd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -321,6 +322,7 @@ REFERENCES = st.sampled_from(["1.0", "1.0", "1.0", "nested", None])
 
 @fuzz
 @given(bad_layouts(), REFERENCES, PLATFORMS)
+@pytest.mark.slow
 def test_layouts(files: Files, reference: str | None, platforms: list[str] | None) -> None:
     with tempfile.TemporaryDirectory() as name:
         for path, data in files.items():
@@ -332,6 +334,7 @@ def test_layouts(files: Files, reference: str | None, platforms: list[str] | Non
 
 @fuzz
 @given(st.data(), REFERENCES, PLATFORMS)
+@pytest.mark.slow
 def test_oci_archives(data: st.DataObject, reference: str | None, platforms: list[str] | None) -> None:
     archive = data.draw(tars(data.draw(bad_layouts())))
     with tempfile.NamedTemporaryFile(buffering=0) as file:
@@ -342,6 +345,7 @@ def test_oci_archives(data: st.DataObject, reference: str | None, platforms: lis
 
 @fuzz
 @given(st.data(), st.sampled_from([None, None, "app:1.0", "x"]), PLATFORMS)
+@pytest.mark.slow
 def test_docker_archives(data: st.DataObject, reference: str | None, platforms: list[str] | None) -> None:
     archive = data.draw(tars(data.draw(bad_docker_archives())))
     with tempfile.NamedTemporaryFile(buffering=0) as file:

@@ -45,6 +45,7 @@ class Promised:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 async def test_fifty_kills_lose_nothing_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_parts(monkeypatch, PART)
     settings = Settings(part_size=PART, smallest_part=PART)

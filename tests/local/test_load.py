@@ -23,6 +23,7 @@ FLAT = 24 * MIB
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 async def test_many_clients_push_and_pull(tmp_path: Path) -> None:
     with registry_process(settings=SETTINGS) as server:
         done = await load(server, tmp_path, rounds=ROUNDS, seconds=60.0 if SOAK else 0.0)

@@ -399,6 +399,7 @@ async def test_parts_stay_within_the_budget(
 
 
 @pytest.mark.parametrize("password", [False, True])
+@pytest.mark.slow
 async def test_a_hundred_repositories(
     password: bool,  # noqa: FBT001 - a parameter
     registry: str,

@@ -37,12 +37,14 @@ async def copying(job: Job) -> AsyncGenerator[Callable[[], Awaitable[object]]]:
 
 
 @pytest.mark.interop
+@pytest.mark.slow
 def test_a_layer_of_2_gib_stays_within_the_budget(tmp_path: Path) -> None:
     write_mostly_holes(tmp_path / "layout", SIZE)
     assert peak_mib(tmp_path, Case(layers=1, layer_size=SIZE)) <= DEFAULT_BUDGET / MIB
 
 
 @pytest.mark.interop
+@pytest.mark.slow
 def test_what_was_sent_is_held_by_nothing(tmp_path: Path) -> None:
     case = Case(layers=8, layer_size=45 * MIB)
     write_image(tmp_path / "layout", layers=case.layers, layer_size=case.layer_size)

@@ -166,6 +166,7 @@ def _open_files() -> set[str]:
     suppress_health_check=list(HealthCheck),
 )
 @given(plan=plans(), index=st.booleans(), jobs=st.integers(1, 4), journal=st.booleans())
+@pytest.mark.slow
 def test_whatever_happens_the_image_is_right_or_an_error_is_clear(
     proxy: FaultProxy, plan: dict[int, str], *, index: bool, jobs: int, journal: bool
 ) -> None:

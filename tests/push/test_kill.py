@@ -74,6 +74,7 @@ class Victim:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 async def test_fifty_kills_cost_no_more_than_a_part_for_each_layer_in_flight(tmp_path: Path) -> None:
     moments = random.Random(4)
     kills = number = 0

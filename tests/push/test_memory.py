@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.oci import write_mostly_holes
 from tests.tools.benchmarks.cases import MIB, Case
 from tests.tools.benchmarks.contestants import OURS, find
@@ -20,6 +22,7 @@ TOLERANCE_MIB = 4
 MOST_MIB = 16
 
 
+@pytest.mark.slow
 def test_a_layer_of_3_gib_takes_the_memory_of_one_of_300_mib(tmp_path: Path) -> None:
     with Sink() as sink:
         small, large = (_peak_mib(tmp_path / f"of-{size}", size, sink) for size in (300 * MIB, 3072 * MIB))

@@ -146,6 +146,7 @@ def ours(chosen: dict[str, Any]) -> dict[str, Any] | None:
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(environment=environments, default=sections, dev=sections, chosen=arguments, files=st.booleans())
+@pytest.mark.slow
 def test_settings_are_found_where_botocore_finds_them(
     environment: dict[str, str | None],
     default: dict[str, Any],
