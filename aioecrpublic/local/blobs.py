@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import re
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+BLOBS: Final = Path("blobs", "sha256")
+UPLOADS: Final = Path("uploads")
 
 _SLICE = 1024 * 1024
 # Linux (6.18) may take several times the CPU for ten megabytes that are written at once.
 _WRITE = 128 * 1024
 _DIGEST = re.compile(r"sha256:(?P<hex>[0-9a-f]{64})")
+_HEX = re.compile(r"[0-9a-f]{64}")
 _UPLOAD = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -28,8 +33,8 @@ class BlobStore:
     """
 
     def __init__(self, directory: Path, *, durable: bool) -> None:
-        self._blobs = directory / "blobs" / "sha256"
-        self._uploads = directory / "uploads"
+        self._blobs = directory / BLOBS
+        self._uploads = directory / UPLOADS
         self._durable = durable
         self._blobs.mkdir(parents=True, exist_ok=True)
         self._uploads.mkdir(parents=True, exist_ok=True)
@@ -51,7 +56,7 @@ class BlobStore:
 
     def open_upload(self, upload_id: str, offset: int) -> BinaryIO:
         """An upload's file, to be written on from ``offset``; what was behind it is cut off."""
-        file = self._upload(upload_id).open("r+b")
+        file = _open(self._upload(upload_id), os.O_RDWR, "r+b")
         file.seek(offset)
         file.truncate()
         return file
@@ -101,6 +106,23 @@ class BlobStore:
         """Whether the layer is there."""
         return _DIGEST.fullmatch(digest) is not None and self.path(digest).exists()
 
+    def open(self, digest: str) -> BinaryIO:
+        """Open a layer for reading.
+
+        Raises:
+            FileNotFoundError: It is not there.
+        """
+        return _open(self.path(digest), os.O_RDONLY, "rb")
+
+    def read(self, digest: str) -> bytes:
+        """Read a whole layer.
+
+        Raises:
+            FileNotFoundError: It is not there.
+        """
+        with self.open(digest) as file:
+            return file.read()
+
     def size(self, digest: str) -> int:
         """Bytes of a layer."""
         return self.path(digest).stat().st_size
@@ -118,15 +140,11 @@ class BlobStore:
 
     def digests(self) -> Iterator[str]:
         """The digests of all layers."""
-        for path in self._blobs.glob("*/*"):
-            if _DIGEST.fullmatch(f"sha256:{path.name}"):
-                yield f"sha256:{path.name}"
+        return _digests(self._blobs)
 
     def uploads(self) -> Iterator[str]:
         """The ids of all uploads that have a file."""
-        for path in self._uploads.iterdir():
-            if _UPLOAD.fullmatch(path.name):
-                yield path.name
+        return _files(self._uploads, _UPLOAD)
 
     def _upload(self, upload_id: str) -> Path:
         if _UPLOAD.fullmatch(upload_id) is None:
@@ -140,9 +158,44 @@ class BlobStore:
             os.fsync(file.fileno())
 
 
+def _open(path: Path, flags: int, mode: Literal["rb", "r+b"]) -> BinaryIO:
+    """Open a file that is what its name says: a link would lead out of the registry's directory."""
+    return os.fdopen(os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC), mode)
+
+
 def _sync_directory(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def has_files(directory: Path) -> bool:
+    """Say whether there is any layer or upload below a registry's directory."""
+    found = itertools.chain(_digests(directory / BLOBS), _files(directory / UPLOADS, _UPLOAD))
+    return next(found, None) is not None
+
+
+def _digests(directory: Path) -> Iterator[str]:
+    for prefix in _listed(directory):
+        if prefix.is_dir(follow_symlinks=False):
+            for name in _files(Path(prefix), _HEX):
+                # What lies elsewhere than it would be put is none of ours.
+                if name[:2] == prefix.name:
+                    yield f"sha256:{name}"
+
+
+def _files(directory: Path, pattern: re.Pattern[str]) -> Iterator[str]:
+    """Yield the names of the regular files of a directory that a registry would give them."""
+    for entry in _listed(directory):
+        if pattern.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+            yield entry.name
+
+
+def _listed(directory: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []

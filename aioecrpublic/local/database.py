@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import tempfile
 import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+import uuid
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from urllib.parse import quote_from_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
+
+    _Tables: TypeAlias = list[tuple[str, str, str]]
 
 _VERSION = 2
+# "aecr", which no application in SQLite's list (magic.txt of its sources) has.
+_APPLICATION_ID: Final = 0x61656372
+# Databases of before carry no application id.
+_APPLICATION_IDS: Final = frozenset({0, _APPLICATION_ID})
+_STORE_ID: Final = "store_id"
 _SCHEMA = """
 CREATE TABLE repository (
     name TEXT PRIMARY KEY,
@@ -80,28 +91,48 @@ CREATE TABLE setting (
 """
 
 
+class LostDatabaseError(OSError):
+    """A database with nothing in it, not even tables, where one was before."""
+
+
 class Database:
     """One connection, used by one thread at a time; every use is a transaction.
 
     Args:
         path: The database's file.
         durable: Whether what was committed has to survive a power cut; else only the death of the process.
+        store_id: The id of a database that has none yet; made up if it is ``None``.
+        create: Whether the tables may be made, if there are none.
+
+    Attributes:
+        store_id: What tells this database from those of other registries.
 
     Raises:
-        sqlite3.Error: The file is no database, or cannot be opened.
-        OSError: It is one of another version.
+        sqlite3.Error: The file is no database, is damaged, or cannot be opened.
+        LostDatabaseError: It is empty, and ``create`` is false.
+        OSError: It is one of another version or of another application.
     """
 
-    def __init__(self, path: Path, *, durable: bool) -> None:
+    def __init__(
+        self, path: Path, *, durable: bool, store_id: str | None = None, create: bool = True
+    ) -> None:
         self._lock = threading.Lock()
+        is_there = is_registry_database(path)
+        if not is_there and not create:
+            raise LostDatabaseError("the registry's database is empty")
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            self._create(durable=durable)
+            self._prepare(durable=durable)
+            if is_there:
+                self._check()
+            else:
+                self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT")
+            self.store_id: str = self._sign(store_id or str(uuid.uuid4()))
         except BaseException:
             self._connection.close()
             raise
 
-    def _create(self, *, durable: bool) -> None:
+    def _prepare(self, *, durable: bool) -> None:
         self._connection.row_factory = sqlite3.Row
         for pragma in (
             "journal_mode = WAL",
@@ -109,11 +140,21 @@ class Database:
             "foreign_keys = ON",
         ):
             self._connection.execute(f"PRAGMA {pragma}")
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT")
-        elif version != _VERSION:
-            raise OSError(f"the registry's database has version {version}, not {_VERSION}")
+
+    def _check(self) -> None:
+        """Refuse a damaged database: files are removed by what it says."""
+        (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(f"the registry's database is damaged: {found}")
+
+    def _sign(self, store_id: str) -> str:
+        """Give the database its id and the application's, unless it has them; return its id."""
+        with self.transaction() as cursor:
+            if _pragma(self._connection, "application_id") != _APPLICATION_ID:
+                cursor.run(f"PRAGMA application_id = {_APPLICATION_ID}")
+            cursor.run("INSERT OR IGNORE INTO setting VALUES (?, ?)", _STORE_ID, store_id)
+            found: str = cursor.value("SELECT value FROM setting WHERE name = ?", _STORE_ID)
+        return found
 
     @contextmanager
     def transaction(self) -> Generator[Cursor, None, None]:
@@ -158,3 +199,69 @@ class Cursor:
         """The first column of the first row, or ``None``."""
         row = self.row(statement, *values)
         return None if row is None else row[0]
+
+
+def is_registry_database(path: Path) -> bool:
+    """Say whether a file is the database of a registry; ``False`` if it is empty or not there.
+
+    Neither the file nor anything beside it is changed. To open a database can be to change it, to recover it
+    from its log for instance. So it is read as a medium that cannot be written, without its log. If there are
+    no tables in it yet they may be in the log: then copies are looked at.
+
+    Raises:
+        sqlite3.Error: It is no database.
+        OSError: It is one of another version or of another application, or cannot be read.
+    """
+    if not path.exists():
+        return False
+    with closing(sqlite3.connect(_read_only(path), uri=True)) as connection:
+        if not _is_blank(connection):
+            _require_registry(connection)
+            return True
+    log = Path(f"{path}-wal")
+    if not log.exists():
+        return False
+    with tempfile.TemporaryDirectory(prefix="aioecrpublic-local-") as scratch:
+        copy = Path(scratch) / path.name
+        shutil.copyfile(path, copy)
+        shutil.copyfile(log, f"{copy}-wal")
+        with closing(sqlite3.connect(copy)) as connection:
+            if _is_blank(connection):
+                return False
+            _require_registry(connection)
+            return True
+
+
+def _read_only(path: Path) -> str:
+    """Return the URI by which SQLite opens a file without locks, logs or writes."""
+    return f"file:{quote_from_bytes(bytes(path.absolute()))}?mode=ro&immutable=1"
+
+
+def _is_blank(connection: sqlite3.Connection) -> bool:
+    return not _pragma(connection, "user_version") and not _tables(connection)
+
+
+def _require_registry(connection: sqlite3.Connection) -> None:
+    """Refuse a database that is not a registry's by its application id, its version and all of its tables."""
+    version = _pragma(connection, "user_version")
+    with closing(sqlite3.connect(":memory:")) as model:
+        model.executescript(_SCHEMA)
+        expected = _tables(model)
+    if _pragma(connection, "application_id") not in _APPLICATION_IDS or (
+        version == _VERSION and _tables(connection) != expected
+    ):
+        raise OSError("it is not a registry's database")
+    if version != _VERSION:
+        raise OSError(f"the registry's database has version {version}, not {_VERSION}")
+
+
+def _tables(connection: sqlite3.Connection) -> _Tables:
+    rows = connection.execute(
+        "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name"
+    )
+    return [tuple(row) for row in rows]
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    value: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
+    return value

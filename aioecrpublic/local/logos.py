@@ -50,4 +50,4 @@ class Logos:
                 digest,
             )
             # Within the transaction: outside of it the garbage may be collected.
-            return None if row is None else self._state.blobs.path(digest).read_bytes()
+            return None if row is None else self._state.blobs.read(digest)

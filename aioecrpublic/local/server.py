@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import fcntl
+import os
 import secrets
 import shutil
 import sqlite3
@@ -21,7 +21,7 @@ from aioecrpublic.local.accounts import DEFAULT_CREDENTIALS, Accounts
 from aioecrpublic.local.api import Api
 from aioecrpublic.local.apiside import LARGE_AT_ONCE, ApiSide
 from aioecrpublic.local.blobs import BlobStore
-from aioecrpublic.local.database import Database
+from aioecrpublic.local.datadir import claim, open_database
 from aioecrpublic.local.faults import FaultSchedule
 from aioecrpublic.local.garbage import clear_up, sweeping
 from aioecrpublic.local.listening import listening
@@ -33,13 +33,13 @@ from aioecrpublic.local.trouble import Trouble
 from aioecrpublic.local.v2 import V2Side
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Mapping
     from concurrent.futures import Executor
 
     from aiohttp import web
 
     from aioecrpublic._runtime.credentials import Credentials
+    from aioecrpublic.local.database import Database
     from aioecrpublic.local.faults import Fault
     from aioecrpublic.local.listening import Handler
 
@@ -68,7 +68,7 @@ class LocalECRPublic:
 
     Raises:
         ConfigurationError: An argument cannot be used, or, on entering, another registry uses ``data_dir``,
-            what is in it is not a registry's, or the address cannot be listened on.
+            it is not a registry's and not empty, its database is lost, or the address cannot be listened on.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class LocalECRPublic:
         Raises:
             FileNotFoundError: There is no such blob.
         """
-        return await asyncio.to_thread(self._opened().blobs.path(digest).read_bytes)
+        return await asyncio.to_thread(self._opened().blobs.read, digest)
 
     async def read_manifest(self, repository_name: str, digest: str) -> bytes:
         """The bytes of a manifest, as they are stored.
@@ -180,21 +180,16 @@ class LocalECRPublic:
         return self._state
 
     def _open_state(self, stack: contextlib.ExitStack) -> State:
-        if self._data_dir is None:
-            directory = Path(tempfile.mkdtemp(prefix="aioecrpublic-local-"))
-            stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        else:
-            directory = Path(self._data_dir)
-            _claim(directory, stack)
         # Nobody restarts on a temporary directory, so it need not survive a power cut.
         durable = self._data_dir is not None
+        directory = claim(self._directory(stack), stack)
+        database = open_database(directory, durable=durable)
+        stack.callback(database.close)
         try:
-            database = Database(directory / "registry.sqlite", durable=durable)
-            stack.callback(database.close)
-            blobs = BlobStore(directory, durable=durable)
+            blobs = BlobStore(directory.path, durable=durable)
             clear_up(database, blobs)
         except (OSError, sqlite3.Error) as error:
-            raise ConfigurationError(f"data_dir {directory}: {error}") from error
+            raise ConfigurationError(f"data_dir {directory.path}: {error}") from error
         return State(
             database=database,
             blobs=blobs,
@@ -203,6 +198,22 @@ class LocalECRPublic:
             token_key=_token_key(database),
             base_url=lambda: self._url,
         )
+
+    def _directory(self, stack: contextlib.ExitStack) -> Path:
+        """Return where everything is kept; a temporary directory is removed when ``stack`` is closed."""
+        if self._data_dir is not None:
+            if not os.fspath(self._data_dir):
+                raise ConfigurationError("data_dir must not be empty")
+            # Wherever this process goes later, it is the same directory.
+            return Path(self._data_dir).absolute()
+        try:
+            directory = Path(tempfile.mkdtemp(prefix="aioecrpublic-local-"))
+        except OSError as error:
+            raise ConfigurationError(
+                f"no temporary directory for the registry can be made: {error}"
+            ) from error
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        return directory
 
     def _handler(self, state: State, threads: Executor, large: Executor) -> Handler:
         """What answers each request, by its path."""
@@ -237,25 +248,6 @@ def _read_manifest(state: State, repository_name: str, digest: str) -> bytes:
     if manifest is None:
         raise FileNotFoundError(f"{repository_name}@{digest}")
     return manifest.encode()
-
-
-def _claim(directory: Path, stack: contextlib.ExitStack) -> None:
-    """Make the directory this registry's own for as long as it runs.
-
-    Raises:
-        ConfigurationError: Another registry runs on it, or it cannot be written.
-    """
-    try:
-        # The key of the tokens is in it.
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (directory / "lock").open("ab")
-    except OSError as error:
-        raise ConfigurationError(f"data_dir {directory}: {error.strerror}") from error
-    stack.callback(lock.close)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise ConfigurationError(f"data_dir {directory} is used by another registry") from None
 
 
 def _token_key(database: Database) -> bytes:

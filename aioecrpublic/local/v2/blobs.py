@@ -93,7 +93,7 @@ class Blobs:
             if size is None:
                 raise unknown_blob()
             # Within the transaction: outside of it the garbage may be collected.
-            return self._state.blobs.path(where.what).open("rb"), size
+            return self._state.blobs.open(where.what), size
 
 
 def _range(request: web.BaseRequest, size: int) -> range | None:

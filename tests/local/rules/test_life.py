@@ -207,16 +207,6 @@ async def test_nobody_else_reads_the_directory_that_it_makes(tmp_path: Path) -> 
         assert (tmp_path / "data").stat().st_mode & 0o077 == 0
 
 
-async def test_strange_files_do_no_harm(tmp_path: Path) -> None:
-    for path in ("blobs/sha256/zz/README", "uploads/README", "notes"):
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text("mine")
-    async with LocalECRPublic(data_dir=tmp_path):
-        pass
-    for path in ("blobs/sha256/zz/README", "uploads/README", "notes"):
-        assert (tmp_path / path).read_text() == "mine"
-
-
 async def test_what_was_left_half_done_is_cleared_up(tmp_path: Path) -> None:
     orphan = str(uuid.uuid4())
     async with LocalECRPublic(data_dir=tmp_path) as server:
