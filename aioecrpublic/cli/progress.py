@@ -16,7 +16,6 @@ from rich.progress import (
 )
 
 from aioecrpublic.push import (
-    JournalDamaged,
     LayerCompleted,
     LayerProgress,
     LayerResumed,
@@ -153,8 +152,6 @@ def describe(event: PushEvent) -> str | None:  # noqa: PLR0911 - one line for ea
             return f"layer {short(event.digest)}: again from byte {event.first_byte}: {event.error}"
         case ManifestPut():
             return f"manifest {short(event.digest)}: put{f' as {event.tag}' if event.tag else ''}"
-        case JournalDamaged():
-            return f"journal {event.path} was damaged; it is now {event.moved_to}"
         case PushCompleted():
             result = event.result
             return (

@@ -5,7 +5,6 @@ from aioecrpublic.push.budget import DEFAULT_BUDGET
 from aioecrpublic.push.copy import copy_image
 from aioecrpublic.push.errors import PushError
 from aioecrpublic.push.events import (
-    JournalDamaged,
     LayerCompleted,
     LayerProgress,
     LayerResumed,
@@ -24,7 +23,6 @@ from aioecrpublic.push.result import LayerResult, PushResult
 __all__ = [
     "DEFAULT_BUDGET",
     "ImageJob",
-    "JournalDamaged",
     "LayerCompleted",
     "LayerProgress",
     "LayerResult",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aioecrpublic._runtime.errors import ValidationError
 from aioecrpublic.images.threads import map_bounded
+from aioecrpublic.push.cancellation import stray_cancellation_is_an_error
 from aioecrpublic.push.job import ImageJob, check_names
 from aioecrpublic.push.pusher import open_pusher
 from aioecrpublic.push.result import PushResult
@@ -62,7 +63,8 @@ async def push_image(
         platforms: The platforms of an index that are wanted, such as ``["linux/amd64"]``; ``None`` is the
             whole index, byte for byte.
         create_repository: Make the repository if it is not there.
-        journal: A file that remembers unfinished layers, so that a push that died goes on in their middle.
+        journal: A file that remembers unfinished layers, so that a push that died goes on in their middle; it
+            is made, and removed when all is done. A file of another kind is refused and left as it is.
         on_event: Called with every event; an awaitable that it returns is awaited. What is attached to the
             image comes as pushes of their own, after the image's.
         memory_budget: Bytes that parts may take in memory; ``None`` is a budget of 64 MiB that all pushes
@@ -186,7 +188,8 @@ async def upload_layer(
         digest: Its digest (``sha256:…``); computed if not given, held against the bytes if given.
         registry_id: The account or alias that the repository belongs to, if it is not the caller's.
         part_size: Bytes of a part, from 5 to 20 MiB; ``None`` is what the service asks for.
-        journal: A file that remembers the upload if it is not finished.
+        journal: A file that remembers the upload if it is not finished. A file of another kind is refused
+            and left as it is.
         on_event: Called with every event; an awaitable that it returns is awaited.
         memory_budget: Bytes that parts may take in memory; ``None`` is the client's shared budget of 64 MiB.
 
@@ -210,7 +213,8 @@ async def upload_layer(
 async def _single_error() -> AsyncGenerator[None]:
     """The first of the errors that a task group collected, as itself: the others followed from it."""
     try:
-        yield
+        with stray_cancellation_is_an_error():
+            yield
     except BaseExceptionGroup as group:
         error = _first(group)
         raise error from error.__cause__

@@ -56,7 +56,8 @@ async def copy_image(
         platforms: The platforms of an index that are wanted, such as ``["linux/amd64"]``; ``None`` is the
             whole index, byte for byte.
         create_repository: Make the repository if it is not there.
-        journal: A file that remembers unfinished layers, so that a copy that died goes on in their middle.
+        journal: A file that remembers unfinished layers, so that a copy that died goes on in their middle; it
+            is made, and removed when all is done. A file of another kind is refused and left as it is.
         on_event: Called with every event; an awaitable that it returns is awaited. What is attached to the
             image comes as pushes of their own, after the image's.
         memory_budget: Bytes that parts may take in memory; ``None`` is a budget of 64 MiB that all pushes

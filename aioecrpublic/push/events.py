@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
+from aioecrpublic.push.cancellation import run_whole
+
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from aioecrpublic.push.result import PushResult
 
 _TICK = 0.1
@@ -34,7 +39,7 @@ class PushStarted:
 
 @attrs.frozen(kw_only=True)
 class LayerStarted:
-    """A layer that the repository lacks begins to be uploaded."""
+    """A layer that the repository lacks begins to be uploaded; again, if the repository has lost it since."""
 
     digest: str
     size: int
@@ -135,19 +140,6 @@ class ManifestPut:
 
 
 @attrs.frozen(kw_only=True)
-class JournalDamaged:
-    """The journal could not be read and was set aside; this push does not know what earlier ones did.
-
-    Attributes:
-        path: The journal.
-        moved_to: Where the damaged file is now.
-    """
-
-    path: str
-    moved_to: str
-
-
-@attrs.frozen(kw_only=True)
 class PushCompleted:
     """The image is in the repository, with all its tags."""
 
@@ -163,7 +155,6 @@ PushEvent: TypeAlias = (
     | LayerCompleted
     | PartRetried
     | ManifestPut
-    | JournalDamaged
     | PushCompleted
 )
 OnEvent: TypeAlias = Callable[[PushEvent], Awaitable[None] | None]
@@ -200,9 +191,21 @@ class Emitter:
         """Ask no more."""
         self._sources.remove(progress)
 
-    async def tick(self) -> None:
-        """Report progress until cancelled; returns at once if nobody listens."""
-        while self._on_event is not None:
+    @asynccontextmanager
+    async def ticking(self) -> AsyncGenerator[None]:
+        """Report progress until the block ends, if anybody listens."""
+        if self._on_event is None:
+            yield
+            return
+        async with asyncio.TaskGroup() as group:
+            ticker = group.create_task(run_whole(self._tick))
+            try:
+                yield
+            finally:
+                ticker.cancel()
+
+    async def _tick(self) -> None:
+        while True:
             await asyncio.sleep(_TICK)
             for progress in tuple(self._sources):
                 event = progress() if progress in self._sources else None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING
 
 import attrs
 
 from aioecrpublic.images import load_image
 from aioecrpublic.push.attached import Pushed
-from aioecrpublic.push.errors import PushError
+from aioecrpublic.push.cancellation import run_whole
 from aioecrpublic.push.events import LayerSkipped, PushCompleted, PushStarted
 from aioecrpublic.push.layer import LayerUpload
 from aioecrpublic.push.manifests import put_manifest
@@ -18,14 +18,12 @@ from aioecrpublic.push.result import LayerResult, PushResult
 from aioecrpublic.push.sizes import check_layer_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Sequence
 
     from aioecrpublic.images import Descriptor, ImageGraph, ImageSource, ManifestNode
     from aioecrpublic.push.destination import Destination
     from aioecrpublic.push.layer import UploadOptions
     from aioecrpublic.push.repository import KnownLayers
-
-_P = ParamSpec("_P")
 
 
 @attrs.frozen(kw_only=True)
@@ -101,10 +99,8 @@ class ImagePush:
         )
         async with asyncio.TaskGroup() as group:
             uri = group.create_task(self._destination.uri())
-            ticking = group.create_task(self._emitter.tick())
-            group.create_task(_whole(self._bring_layers, group, graph))
+            group.create_task(run_whole(self._bring_layers, group, graph))
             await self._put_manifests(group, graph)
-            ticking.cancel()
         result = self._result(graph, uri.result(), time.monotonic() - started)
         await self._emitter.emit(PushCompleted(result=result))
         return Pushed(result, tuple(node.descriptor.digest for node in graph.manifests))
@@ -128,7 +124,7 @@ class ImagePush:
         missing: asyncio.Queue[Descriptor | None] = asyncio.Queue()
         workers = min(self._options.jobs, len(blobs))
         for _ in range(workers):
-            group.create_task(_whole(self._work, missing))
+            group.create_task(run_whole(self._work, missing))
         unknown = [digest for digest in blobs if digest not in self._known.there]
         for digest in blobs.keys() - set(unknown):
             await self._skip(blobs[digest])
@@ -164,11 +160,15 @@ class ImagePush:
             await blob.close()
 
     async def _skip(self, blob: Descriptor) -> None:
-        self._there[blob.digest].set()
+        if self._there[blob.digest].is_set():
+            # Another manifest that refers to it has brought it again meanwhile: its end was told.
+            return
         if self._upload.journal is not None:
             # An upload of it may have ended without our hearing of it.
             await self._upload.journal.forget(self._destination, blob.digest)
         await self._emitter.emit(LayerSkipped(digest=blob.digest, size=blob.size, media_type=blob.media_type))
+        # Last: a manifest is put, and told, after the ends of all its layers.
+        self._there[blob.digest].set()
 
     async def _put_manifests(self, group: asyncio.TaskGroup, graph: ImageGraph) -> None:
         """Put every manifest once what it refers to is there, the root last, once for each tag."""
@@ -177,7 +177,7 @@ class ImagePush:
         for blob in graph.blobs:
             await self._there[blob.digest].wait()
         for node in graph.manifests[:-1]:
-            group.create_task(_whole(self._put, node, graph))
+            group.create_task(run_whole(self._put, node, graph))
         await self._wait_for_children(graph.root)
         for tag in self._options.tags or (None,):
             await self._put_now(graph.root, graph, tag)
@@ -226,20 +226,3 @@ class ImagePush:
             elapsed=elapsed,
             retries=self._destination.retries + sum(result.retries for result in self._results.values()),
         )
-
-
-async def _whole(part: Callable[_P, Coroutine[Any, Any, None]], *args: _P.args, **kwargs: _P.kwargs) -> None:
-    """Do a part of a push to its end; the push ends with it if it is cancelled by nobody who may.
-
-    A task group takes a cancelled task for one that is done, and what waits for it would wait for ever.
-
-    Raises:
-        PushError: What a callback or a hook waits for was cancelled.
-    """
-    try:
-        await part(*args, **kwargs)
-    except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise PushError("what a callback or a hook waits for was cancelled") from error

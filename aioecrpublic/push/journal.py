@@ -7,38 +7,25 @@ confirmed last may be missing from it, which costs a question and not a part.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
+import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import closing
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import attrs
 
+from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic.push.errors import PushError
-from aioecrpublic.push.events import JournalDamaged
+from aioecrpublic.push.journal_file import APPLICATION_ID, claim
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     from aioecrpublic.push.destination import Destination
+    from aioecrpublic.push.journal_file import JournalFile
 
-_log = logging.getLogger("aioecrpublic.push")
 _T = TypeVar("_T")
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS upload (
-    endpoint TEXT NOT NULL,
-    registry TEXT NOT NULL,
-    repository TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    upload_id TEXT NOT NULL,
-    confirmed INTEGER NOT NULL CHECK (confirmed >= 0),
-    PRIMARY KEY (endpoint, registry, repository, digest)
-) WITHOUT ROWID
-"""
 
 
 @attrs.frozen
@@ -60,14 +47,21 @@ class Journal:
     Rows belong to an endpoint, a registry, a repository and a layer: those of other pushes are left alone.
 
     Args:
-        path: The file; it is made if it is not there, and removed when nothing is left in it.
+        path: The file; it is made if it is not there, and removed when nothing is left in it. A file that is
+            neither empty nor a journal is refused when the journal is opened, and never changed.
+
+    Raises:
+        ConfigurationError: ``path`` is no path.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
+        try:
+            self._path = os.fsdecode(path)
+        except TypeError as error:
+            raise ConfigurationError(f"journal must be a path (got {type(path).__name__})") from error
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aioecrpublic-journal")
+        self._file: JournalFile | None = None
         self._database: sqlite3.Connection | None = None
-        self.damaged: JournalDamaged | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -82,12 +76,12 @@ class Journal:
 
     async def close(self) -> None:
         """Close the file, and remove it if nothing is left in it."""
-        closing = asyncio.ensure_future(self._run(self._close))
+        ending = asyncio.ensure_future(self._run(self._close))
         try:
-            await asyncio.shield(closing)
+            await asyncio.shield(ending)
         except asyncio.CancelledError:
             # The next push may want the file at once, so not even now is it left half closed.
-            await asyncio.wait([closing])
+            await asyncio.wait([ending])
             raise
         finally:
             self._thread.shutdown(wait=False)
@@ -108,58 +102,30 @@ class Journal:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
         except sqlite3.Error as error:
-            raise PushError(f"journal {self._path}: {error}") from error
+            raise PushError(f"journal {self._path}: {_explain(error)}") from error
+        except OSError as error:
+            raise PushError(f"journal {self._path}: {error.strerror}") from error
 
     def _open(self) -> None:
+        self._file = claim(self._path)
         try:
-            self._database = self._connect()
+            self._database = _connect(self._file.path)
         except sqlite3.OperationalError as error:
-            raise PushError(f"journal {self._path}: {_explain(error)}") from error
-        except sqlite3.DatabaseError as error:
-            self._set_aside(error)
-            self._database = self._connect()
-
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, isolation_level=None, timeout=0)
-        try:
-            # Exclusive: two pushes that continue the same upload would only hinder each other.
-            database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
-            self._check(database)
-            database.execute(_SCHEMA)
-            database.execute(f"PRAGMA user_version = {_VERSION}")
-        except BaseException:
-            database.close()
-            raise
-        return database
-
-    def _check(self, database: sqlite3.Connection) -> None:
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        (verdict,) = database.execute("PRAGMA quick_check").fetchone()
-        tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
-        if version != _VERSION and (version or tables):
-            raise sqlite3.DatabaseError(f"version {version} is not a journal's")
-
-    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
-        moved_to = _free_name(self._path)
-        self._path.rename(moved_to)
-        for suffix in ("-wal", "-shm"):
-            Path(f"{self._path}{suffix}").unlink(missing_ok=True)
-        _log.warning("journal %s is damaged (%s); moved to %s", self._path, error, moved_to)
-        self.damaged = JournalDamaged(path=str(self._path), moved_to=str(moved_to))
+            if _is_locked(error):
+                raise
+            raise ConfigurationError(f"journal {self._path} cannot be used: {error}") from error
 
     def _close(self) -> None:
-        if self._database is None:
-            return
-        (rows,) = self._database.execute("SELECT count(*) FROM upload").fetchone()
-        self._database.close()
-        self._database = None
-        if not rows:
-            with contextlib.suppress(FileNotFoundError):
-                self._path.unlink()
+        done = False
+        try:
+            if self._database is not None:
+                with closing(self._database):
+                    (rows,) = self._database.execute("SELECT count(*) FROM upload").fetchone()
+                done = not rows
+        finally:
+            if self._file is not None:
+                self._file.release(remove=done)
+            self._database = self._file = None
 
     def _find(self, *key: str) -> Left | None:
         row = self._opened.execute(
@@ -184,6 +150,21 @@ class Journal:
         return self._database
 
 
+def _connect(path: str) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None, timeout=0)
+    try:
+        # Exclusive: then the log of changes needs no shared memory, which would be another file.
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        # It is there already except in the first journals; writing it also shows that it can be written.
+        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
 def _key(destination: Destination, digest: str) -> tuple[str, str, str, str]:
     return (
         destination.client.endpoint_url,
@@ -193,14 +174,9 @@ def _key(destination: Destination, digest: str) -> tuple[str, str, str, str]:
     )
 
 
-def _free_name(path: Path) -> Path:
-    number = 1
-    while (candidate := Path(f"{path}.damaged-{number}")).exists():
-        number += 1
-    return candidate
+def _explain(error: sqlite3.Error) -> str:
+    return "in use by another push" if _is_locked(error) else str(error)
 
 
-def _explain(error: sqlite3.OperationalError) -> str:
-    if error.sqlite_errorname in {"SQLITE_BUSY", "SQLITE_LOCKED"}:
-        return "in use by another push"
-    return str(error)
+def _is_locked(error: sqlite3.Error) -> bool:
+    return error.sqlite_errorname in {"SQLITE_BUSY", "SQLITE_LOCKED"}

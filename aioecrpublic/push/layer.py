@@ -106,9 +106,11 @@ class LayerUpload:
         await emitter.emit(
             LayerStarted(digest=descriptor.digest, size=descriptor.size, media_type=descriptor.media_type)
         )
+        upload = await self._resume()
+        # Not before it is told that the layer is resumed: no tick may tell of less.
         emitter.watch(self._progress)
         try:
-            uploaded = await self._until_there()
+            uploaded = await self._until_there(upload)
         finally:
             emitter.unwatch(self._progress)
         await self._forget()
@@ -123,9 +125,8 @@ class LayerUpload:
             elapsed=elapsed,
         )
 
-    async def _until_there(self) -> bool:
+    async def _until_there(self, upload: Upload | None) -> bool:
         """Upload until the layer is there; whether it was this upload that brought it."""
-        upload = await self._resume()
         while True:
             try:
                 if upload is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import attrs
@@ -36,27 +36,12 @@ if TYPE_CHECKING:
 class Pusher:
     """What the pushes of one call share."""
 
-    def __init__(
-        self,
-        client: ECRPublicClient,
-        jobs: int,
-        part_size: int | None,
-        budget: MemoryBudget,
-        on_event: OnEvent | None,
-    ) -> None:
+    def __init__(self, client: ECRPublicClient, jobs: int, upload: UploadOptions) -> None:
         self._client = client
         self._jobs = jobs
+        self._upload = upload
         self._slots = asyncio.Semaphore(jobs)
         self._known: dict[tuple[str, str | None], KnownLayers] = {}
-        self._upload = UploadOptions(
-            part_size=part_size, budget=budget, emitter=Emitter(on_event), journal=None
-        )
-
-    async def use(self, journal: Journal) -> None:
-        """Remember unfinished layers in ``journal``."""
-        if journal.damaged is not None:
-            await self._upload.emitter.emit(journal.damaged)
-        self._upload = attrs.evolve(self._upload, journal=journal)
 
     async def push(
         self, job: ImageJob, *, create_repository: bool, include_nondistributable: bool, referrers: bool
@@ -101,7 +86,8 @@ class Pusher:
             descriptor = opened.descriptor
             check_layer_size(descriptor.digest, descriptor.size)
             if not await destination.has(descriptor.digest):
-                return await self._upload_opened(LayerUpload(destination, opened, self._upload))
+                result = await LayerUpload(destination, opened, self._upload).run()
+                return attrs.evolve(result, retries=result.retries + destination.retries)
             if self._upload.journal is not None:
                 await self._upload.journal.forget(destination, descriptor.digest)
             await self._upload.emitter.emit(
@@ -117,13 +103,6 @@ class Pusher:
             )
         finally:
             await opened.close()
-
-    async def _upload_opened(self, upload: LayerUpload) -> LayerResult:
-        async with asyncio.TaskGroup() as group:
-            ticking = group.create_task(self._upload.emitter.tick())
-            result = await upload.run()
-            ticking.cancel()
-        return attrs.evolve(result, retries=result.retries + upload.destination.retries)
 
     def _destination(self, job: ImageJob) -> Destination:
         return Destination(self._client, job.repository_name, job.registry_id)
@@ -147,13 +126,12 @@ async def open_pusher(
         raise ConfigurationError(f"jobs is {jobs!r}, at least 1")
     budget = budget_of(client) if memory_budget is None else MemoryBudget(memory_budget)
     check_part_size(part_size, budget)
-    pusher = Pusher(client, jobs, part_size, budget, on_event)
-    if journal is None:
-        yield pusher
-        return
-    async with Journal(journal) as opened:
-        await pusher.use(opened)
-        yield pusher
+    emitter = Emitter(on_event)
+    async with AsyncExitStack() as stack:
+        opened = None if journal is None else await stack.enter_async_context(Journal(journal))
+        await stack.enter_async_context(emitter.ticking())
+        upload = UploadOptions(part_size=part_size, budget=budget, emitter=emitter, journal=opened)
+        yield Pusher(client, jobs, upload)
 
 
 def _is_count(value: object) -> bool:

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
 from aioecrpublic import ECRPublicClient
-from aioecrpublic.push import sizes
+from aioecrpublic.push import (
+    LayerCompleted,
+    LayerProgress,
+    LayerResumed,
+    LayerSkipped,
+    LayerStarted,
+    ManifestPut,
+    PartRetried,
+    PushCompleted,
+    PushStarted,
+    sizes,
+)
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -24,6 +37,9 @@ if TYPE_CHECKING:
     from tests.support.oci import BuiltImage
 
 REPOSITORY = "team/app"
+LayerEvent: TypeAlias = (
+    LayerStarted | LayerResumed | LayerProgress | PartRetried | LayerCompleted | LayerSkipped
+)
 
 
 def connect(server: LocalECRPublic, **options: object) -> ECRPublicClient:
@@ -81,6 +97,57 @@ async def assert_is_there(
 def kinds(events: Sequence[PushEvent]) -> list[str]:
     """The names of the events' classes."""
     return [type(event).__name__ for event in events]
+
+
+# A layer's events: it is skipped or brought, and brought again if the repository has lost it.
+_LETTERS = {
+    LayerSkipped: "k",
+    LayerStarted: "s",
+    LayerResumed: "r",
+    LayerProgress: "p",
+    PartRetried: "t",
+    LayerCompleted: "c",
+}
+_WHOLE = re.compile(r"(k|sr?[pt]*c)(sr?[pt]*c)*")
+_BROKEN_OFF = re.compile(r"(k|sr?[pt]*c)?(sr?[pt]*c)*(sr?[pt]*)?")
+
+
+def assert_in_order(events: Sequence[PushEvent], *, completed: bool = True) -> None:
+    """Hold that the events of a push of one image follow each other as they say."""
+    started, *rest = events
+    assert isinstance(started, PushStarted)
+    assert [isinstance(event, PushCompleted) for event in events].count(True) == completed
+    assert isinstance(events[-1], PushCompleted) or not completed
+    stories: dict[str, list[LayerEvent]] = defaultdict(list)
+    for event in rest:
+        if isinstance(event, LayerEvent):
+            stories[event.digest].append(event)
+        elif isinstance(event, ManifestPut):
+            ended = [story for story in stories.values() if {"k", "c"} & set(_letters(story))]
+            assert len(ended) == started.layers, "a manifest before the layers of the image"
+    assert len(stories) == started.layers or not completed
+    for story in stories.values():
+        assert_layer_in_order(story, completed=completed)
+
+
+def assert_layer_in_order(story: Sequence[LayerEvent], *, completed: bool = True) -> None:
+    """Hold that the events of one layer follow each other as they say."""
+    assert (_WHOLE if completed else _BROKEN_OFF).fullmatch(_letters(story)), kinds(story)
+    confirmed = elapsed = 0.0
+    for event in story:
+        if isinstance(event, LayerStarted):
+            confirmed = elapsed = 0
+        elif isinstance(event, LayerResumed):
+            confirmed = event.bytes_confirmed
+        elif isinstance(event, LayerProgress):
+            assert confirmed <= event.bytes_confirmed <= event.bytes_sent <= event.size
+            assert elapsed <= event.elapsed
+            assert event.bytes_resumed <= event.bytes_confirmed
+            confirmed, elapsed = event.bytes_confirmed, event.elapsed
+
+
+def _letters(story: Sequence[LayerEvent]) -> str:
+    return "".join(_LETTERS[type(event)] for event in story)
 
 
 def open_files() -> set[str]:

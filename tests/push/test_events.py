@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -11,19 +10,19 @@ from aioecrpublic import PushError, push_image
 from aioecrpublic.local import LocalECRPublic
 from aioecrpublic.local.state import Settings
 from aioecrpublic.push import (
-    LayerCompleted,
     LayerProgress,
     LayerSkipped,
-    LayerStarted,
     ManifestPut,
     PushCompleted,
     PushStarted,
     upload_layer,
 )
 from aioecrpublic.push.events import SHORTEST_PAUSE
+from aioecrpublic.push.journal import Journal
 from tests.push.helpers import (
     REPOSITORY,
     Wire,
+    assert_in_order,
     assert_is_there,
     assert_nothing_is_open,
     assert_nothing_runs,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
     from aioecrpublic import ECRPublicClient
     from aioecrpublic.push import PushEvent
+    from aioecrpublic.push.destination import Destination
     from aioecrpublic.types import SendEvent
 
 MIB = 1024 * 1024
@@ -59,21 +59,57 @@ async def test_events_tell_the_whole_story_in_order(client: ECRPublicClient, tmp
     puts = [(event.digest, event.tag) for event in events if isinstance(event, ManifestPut)]
     assert puts[-2:] == [(image.digest, "a"), (image.digest, "b")]
     assert {digest for digest, tag in puts if tag is None} == set(image.manifests) - {image.digest}
-    by_layer: dict[str, list[PushEvent]] = defaultdict(list)
-    for event in events:
-        if isinstance(event, LayerStarted | LayerProgress | LayerCompleted):
-            by_layer[event.digest].append(event)
-    assert by_layer.keys() == blobs
-    for story in by_layer.values():
-        first, *middle, last = story
-        assert isinstance(first, LayerStarted)
-        assert isinstance(last, LayerCompleted)
-        progress = [event for event in middle if isinstance(event, LayerProgress)]
-        assert progress == middle
-        confirmed = [event.bytes_confirmed for event in progress]
-        assert confirmed == sorted(confirmed)
-        assert confirmed[-1] == first.size == last.size
-        assert all(0 <= event.bytes_confirmed <= event.bytes_sent <= first.size for event in progress)
+    progress = [event for event in events if isinstance(event, LayerProgress)]
+    assert {event.digest for event in progress} == blobs
+    assert_in_order(events)
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.03])
+@pytest.mark.parametrize("latency", [0.0, 0.15])
+async def test_a_resumed_layer_never_runs_backwards_however_slow_the_service_is(
+    tmp_path: Path, latency: float, pause: float
+) -> None:
+    image = write_image(tmp_path / "layout", layers=2, layer_size=11 * MIB)
+    options = {"part_size": 5 * MIB, "journal": tmp_path / "journal"}
+
+    def stop(event: PushEvent) -> None:
+        if isinstance(event, LayerProgress) and 5 * MIB <= event.bytes_confirmed < 11 * MIB:
+            raise LookupError
+
+    events: list[PushEvent] = []
+
+    async def tell(event: PushEvent) -> None:
+        await asyncio.sleep(pause)
+        events.append(event)
+
+    async with LocalECRPublic(latency=latency) as server, connect(server) as client:
+        await client.create_repository(repository_name=REPOSITORY)
+        with pytest.raises(LookupError):
+            await push_image(client, str(image.directory), REPOSITORY, ["1"], on_event=stop, **options)  # type: ignore[arg-type]
+        await push_image(client, str(image.directory), REPOSITORY, ["1"], on_event=tell, **options)  # type: ignore[arg-type]
+        await assert_is_there(server, client, image, ["1"])
+    assert "LayerResumed" in kinds(events)
+    assert_in_order(events)
+
+
+async def test_a_layer_that_is_there_has_its_end_before_the_manifests(
+    client: ECRPublicClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = write_image(tmp_path / "layout", layers=3)
+    await push_image(client, str(image.directory), REPOSITORY)
+    forget = Journal.forget
+
+    async def forget_slowly(self: Journal, destination: Destination, digest: str) -> None:
+        await asyncio.sleep(0.1)
+        await forget(self, destination, digest)
+
+    monkeypatch.setattr(Journal, "forget", forget_slowly)
+    events: list[PushEvent] = []
+    await push_image(
+        client, str(image.directory), REPOSITORY, ["1"], journal=tmp_path / "journal", on_event=events.append
+    )
+    assert kinds(events) == ["PushStarted", *["LayerSkipped"] * 4, "ManifestPut", "PushCompleted"]
+    assert_in_order(events)
 
 
 async def test_a_fast_upload_tells_its_progress_no_more_often_than_a_bar_is_drawn(
@@ -189,7 +225,18 @@ class Ended:
 
 
 @pytest.mark.parametrize(
-    "at", ["LayerStarted", "LayerCompleted", "BatchCheckLayerAvailability", "UploadLayerPart"]
+    "at",
+    [
+        "PushStarted",
+        "LayerStarted",
+        "LayerCompleted",
+        "ManifestPut",
+        "PushCompleted",
+        "BatchCheckLayerAvailability",
+        "UploadLayerPart",
+        "DescribeRepositories",
+        "PutImage",
+    ],
 )
 async def test_what_waits_for_something_cancelled_ends_the_push(
     client: ECRPublicClient, tmp_path: Path, at: str

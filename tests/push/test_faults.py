@@ -16,9 +16,10 @@ from aioecrpublic._runtime import retry
 from aioecrpublic.errors import ECRPublicError
 from aioecrpublic.local import LocalECRPublic
 from aioecrpublic.local.state import Settings
-from aioecrpublic.push import patience
+from aioecrpublic.push import events as events_module
+from aioecrpublic.push import layer, patience
 from aioecrpublic.push.budget import budget_of
-from tests.push.helpers import REPOSITORY, connect, small_parts, tags_of
+from tests.push.helpers import REPOSITORY, assert_in_order, connect, small_parts, tags_of
 from tests.support.fault_proxy import FAULTS, FaultProxy, fault_proxy
 from tests.support.oci import LayoutBuilder, random_layer
 from tests.support.soak import SOAK
@@ -27,6 +28,7 @@ from tests.support.waiting import until_blocking
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from aioecrpublic.push import PushEvent
     from tests.support.oci import BuiltImage
 
 PART = 80 * 1024
@@ -44,6 +46,9 @@ def quick_and_small() -> Iterator[None]:
         patch.setattr(retry, "_THROTTLING_SCALE", 0.001)
         patch.setattr(patience, "_FIRST_PAUSE", 0.001)
         patch.setattr(patience, "_LONGEST_PAUSE", 0.005)
+        # Progress is asked for between any two steps of a push.
+        patch.setattr(events_module, "_TICK", 0.0005)
+        patch.setattr(layer, "SHORTEST_PAUSE", 0.0)
         small_parts(patch, PART)
         yield
 
@@ -82,7 +87,12 @@ async def _run(proxy: FaultProxy, plan: Mapping[int, str], *, index: bool, jobs:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory)
         image = await asyncio.to_thread(_write, path / "layout", index=index)
-        options = {"jobs": jobs, "journal": path / "journal" if journal else None}
+        events: list[PushEvent] = []
+        options = {
+            "jobs": jobs,
+            "journal": path / "journal" if journal else None,
+            "on_event": events.append,
+        }
         registry = LocalECRPublic(settings=Settings(part_size=PART, smallest_part=PART))
         async with registry as server, connect(server) as direct:
             await direct.create_repository(repository_name=REPOSITORY)
@@ -97,11 +107,15 @@ async def _run(proxy: FaultProxy, plan: Mapping[int, str], *, index: bool, jobs:
                     outcome = f"{type(error).__name__}: {error}"
                 assert [task for task in asyncio.all_tasks() - before if _is_of_the_push(task)] == []
                 assert budget_of(client).used == 0
+            if events:
+                assert_in_order(events, completed=outcome == "pushed")
             await asyncio.to_thread(proxy.plan, {}, port)
             await _hold_what_is_tagged(server, direct, image, complete=outcome == "pushed")
             if outcome != "pushed":
+                events.clear()
                 async with connect(server, endpoint_url=proxy.url) as client:
                     await push_image(client, str(image.directory), REPOSITORY, TAGS, **options)  # type: ignore[arg-type]
+                assert_in_order(events)
                 await _hold_what_is_tagged(server, direct, image, complete=True)
             assert not (path / "journal").exists()
         return outcome

@@ -4,11 +4,9 @@ import asyncio
 import multiprocessing
 import os
 import signal
-import sqlite3
 import threading
 import time
-from contextlib import AsyncExitStack, closing
-from pathlib import Path
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +17,7 @@ from aioecrpublic.push.journal import Journal, Left
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 DIGEST = f"sha256:{'a' * 64}"
 
@@ -61,50 +60,12 @@ async def test_other_repositories_and_registries_are_other_rows(
             assert await journal.find(other, DIGEST) is None
 
 
-@pytest.mark.parametrize(
-    "content", [b"no database at all, whatever it is" * 50, b"SQLite format 3\0" + b"\xff" * 5000]
-)
-async def test_a_damaged_file_is_set_aside(
-    tmp_path: Path, destination: Destination, content: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = tmp_path / "journal"
-    path.write_bytes(content)
-    async with Journal(path) as journal:
-        assert journal.damaged is not None
-        assert journal.damaged.path == str(path)
-        await journal.confirm(destination, DIGEST, "u", 5)
-        assert await journal.find(destination, DIGEST) == Left("u", 5)
-    assert (tmp_path / "journal.damaged-1").read_bytes() == content
-    assert "is damaged" in caplog.text
-
-
-async def test_another_programs_database_is_set_aside_whole(tmp_path: Path, destination: Destination) -> None:
-    path = tmp_path / "journal"
-    foreign = sqlite3.connect(path)
-    foreign.execute("CREATE TABLE precious (x)")
-    foreign.execute("INSERT INTO precious VALUES (42)")
-    foreign.commit()
-    foreign.close()
-    async with Journal(path) as journal:
-        assert journal.damaged is not None
-        assert await journal.find(destination, DIGEST) is None
-    kept = sqlite3.connect(journal.damaged.moved_to)
-    assert kept.execute("SELECT x FROM precious").fetchall() == [(42,)]
-    kept.close()
-
-
 async def test_two_pushes_cannot_use_one_journal(tmp_path: Path, destination: Destination) -> None:
     async with Journal(tmp_path / "journal") as journal:
         await journal.confirm(destination, DIGEST, "u", 5)
         with pytest.raises(PushError, match=r"^journal .*/journal: in use by another push$"):
             async with Journal(tmp_path / "journal"):
                 pass
-
-
-async def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PushError, match=r"^journal .*/no/such/journal: unable to open database file$"):
-        async with Journal(tmp_path / "no/such/journal"):
-            pass
 
 
 def _write_until_killed(path: str, ready: object) -> None:
@@ -138,7 +99,6 @@ async def test_what_was_confirmed_survives_kill_9(tmp_path: Path, destination: D
         left = await journal.find(destination, DIGEST)
         assert left is not None
         assert left.confirmed >= written.value
-        assert journal.damaged is None
 
 
 async def test_all_work_is_one_threads(tmp_path: Path) -> None:
@@ -184,54 +144,3 @@ async def test_what_cannot_be_written_is_told(tmp_path: Path, destination: Desti
     async with Journal(tmp_path / "journal") as journal:
         with pytest.raises(PushError, match=r"^journal .*/journal: CHECK constraint failed"):
             await journal.confirm(destination, DIGEST, "u", -1)
-
-
-async def test_each_damaged_file_is_kept_under_a_name_of_its_own(
-    tmp_path: Path, destination: Destination, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = tmp_path / "journal"
-    for number in (1, 2, 3):
-        path.write_bytes(bytes([number]) * 5000)
-        for suffix in ("-wal", "-shm"):
-            Path(f"{path}{suffix}").write_bytes(b"of the damaged one")
-        async with Journal(path) as journal:
-            assert journal.damaged is not None
-            assert journal.damaged.moved_to == f"{path}.damaged-{number}"
-            assert not Path(f"{path}-shm").exists()
-            await journal.confirm(destination, DIGEST, "u", 5)
-        assert caplog.messages[-1] == (
-            f"journal {path} is damaged (file is not a database); moved to {path}.damaged-{number}"
-        )
-    assert {found.name for found in tmp_path.iterdir()} == {
-        "journal",
-        *(f"journal.damaged-{number}" for number in (1, 2, 3)),
-    }
-
-
-async def test_a_journal_of_another_version_is_set_aside(
-    tmp_path: Path, destination: Destination, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = tmp_path / "journal"
-    async with Journal(path) as journal:
-        await journal.confirm(destination, DIGEST, "u", 5)
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA user_version = 7")
-    async with Journal(path) as journal:
-        assert await journal.find(destination, DIGEST) is None
-    assert f"journal {path} is damaged (version 7 is not a journal's)" in caplog.text
-
-
-async def test_pages_that_are_damaged_are_noticed(
-    tmp_path: Path, destination: Destination, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = tmp_path / "journal"
-    async with Journal(path) as journal:
-        for number in range(200):
-            await journal.confirm(destination, f"{DIGEST}{number}", "u" * 50, number)
-    content = bytearray(path.read_bytes())
-    # Neither the header nor the schema, which are on the first page.
-    content[5 * 4096 + 100 : 5 * 4096 + 3000] = bytes(2900)
-    path.write_bytes(content)
-    async with Journal(path) as journal:
-        assert journal.damaged is not None
-    assert "is damaged (*** in database main ***" in caplog.text

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aioecrpublic import ImageError, push_image, upload_layer
-from aioecrpublic.errors import ServiceError
+from aioecrpublic.errors import ConfigurationError, ServiceError
 from aioecrpublic.local import LocalECRPublic
-from aioecrpublic.push import JournalDamaged, LayerProgress, LayerResumed, PartRetried, PushError
+from aioecrpublic.push import LayerProgress, LayerResumed, PartRetried, PushError
 from aioecrpublic.push import patience as patience_module
 from aioecrpublic.push.budget import MemoryBudget, budget_of
 from aioecrpublic.push.destination import Destination
@@ -257,16 +257,21 @@ async def test_a_journal_of_other_uploads_is_ignored_and_kept(
     assert rows == [(REPOSITORY,)]
 
 
-async def test_a_damaged_journal_is_reported_and_the_push_goes_on(
-    server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path
+async def test_a_file_that_is_no_journal_is_refused_before_anything_is_sent(
+    client: ECRPublicClient, tmp_path: Path
 ) -> None:
     image = write_image(tmp_path / "layout")
-    journal = tmp_path / "journal"
-    journal.write_bytes(b"damaged" * 1000)
-    events: list[PushEvent] = []
-    await push_image(client, str(image.directory), REPOSITORY, ["1"], journal=journal, on_event=events.append)
-    assert events[0] == JournalDamaged(path=str(journal), moved_to=f"{journal}.damaged-1")
-    await assert_is_there(server, client, image, ["1"])
+    path = tmp_path / "notes"
+    path.write_bytes(b"precious" * 1000)
+    wire = Wire()
+    pushing = push_image(
+        client.with_options(hooks=[wire]), str(image.directory), REPOSITORY, ["1"], journal=path
+    )
+    with pytest.raises(ConfigurationError, match=f"^journal {path} is no journal of aioecrpublic"):
+        await pushing
+    assert wire.sent == []
+    assert path.read_bytes() == b"precious" * 1000
+    assert {found.name for found in tmp_path.iterdir()} == {"layout", "notes"}
 
 
 async def _left_half(client: ECRPublicClient, directory: Path, journal: Path) -> BuiltImage:
