@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from packaging.requirements import Requirement
 
+from aioecrpublic._common.oci import OCI_CONFIG, OCI_INDEX, OCI_LAYER_GZIP, OCI_MANIFEST
+
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable, Iterator
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
-_CONFIG = "application/vnd.oci.image.config.v1+json"
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_INDEX = "application/vnd.oci.image.index.v1+json"
 _LEVEL = 5
 
 
@@ -57,13 +55,13 @@ def build_sample(directory: Path, given_up: threading.Event | None = None) -> No
     config = _write_json(blobs, _config(layers))
     manifest = {
         "schemaVersion": 2,
-        "mediaType": _MANIFEST,
-        "config": {"mediaType": _CONFIG, **config},
+        "mediaType": OCI_MANIFEST,
+        "config": {"mediaType": OCI_CONFIG, **config},
         "layers": [layer for _, layer, _ in layers],
     }
-    described = {"mediaType": _MANIFEST, **_write_json(blobs, manifest)}
+    described = {"mediaType": OCI_MANIFEST, **_write_json(blobs, manifest)}
     described["annotations"] = {"org.opencontainers.image.ref.name": "demo"}
-    index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [described]}
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [described]}
     (directory / "index.json").write_text(json.dumps(index))
     (directory / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
 
@@ -119,7 +117,7 @@ def _write_layer(blobs: Path, files: _Files) -> tuple[dict[str, Any], str]:
             archive.addfile(info, io.BytesIO(data))
     plain = tar.getvalue()
     diff_id = f"sha256:{hashlib.sha256(plain).hexdigest()}"
-    descriptor = {"mediaType": _LAYER, **_write(blobs, gzip.compress(plain, _LEVEL, mtime=0))}
+    descriptor = {"mediaType": OCI_LAYER_GZIP, **_write(blobs, gzip.compress(plain, _LEVEL, mtime=0))}
     return descriptor, diff_id
 
 

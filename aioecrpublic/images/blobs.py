@@ -1,4 +1,4 @@
-"""Blobs that are ranges of open files."""
+"""Blobs that are ranges of open files, or bytes in memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from aioecrpublic.images.errors import ImageError
+from aioecrpublic.images.handles import check_range
 from aioecrpublic.images.threads import finish_in_thread
 
 if TYPE_CHECKING:
@@ -40,3 +41,22 @@ class FileBlob:
         if not self._closed:
             self._closed = True
             await finish_in_thread(partial(self._release, self._content))
+
+
+class BytesBlob:
+    """A blob that was read before."""
+
+    buffered = True
+
+    def __init__(self, descriptor: Descriptor, data: bytes) -> None:
+        """Present ``data`` as the blob."""
+        self.descriptor = descriptor
+        self._data = data
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Return the range."""
+        check_range(offset, length, len(self._data))
+        return self._data[offset : offset + length]
+
+    async def close(self) -> None:
+        """Do nothing: the bytes belong to somebody else."""

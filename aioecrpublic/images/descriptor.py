@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from aioecrpublic._common.oci import NONDISTRIBUTABLE
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.digest import check_digest
 from aioecrpublic.images.errors import ImageError, shown
-from aioecrpublic.images.mediatypes import NONDISTRIBUTABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 _MAX_SIZE = 2**63 - 1
 _MEDIA_TYPE = re.compile(r"[!-~]{1,255}")
+# `windows(10.0.20348.2227+win32k)/amd64` as containerd writes it (platforms.go, "Platform Specifiers"), and
+# `windows/amd64:10.0.20348.2227` as crane does.
+_VERSION = r"[a-z0-9_.-]+"
+_PLATFORM = re.compile(
+    rf"(?P<os>[^/()]+)(?:\((?P<version>{_VERSION})?(?P<features>(?:\+{_VERSION})*)\))?"
+    rf"/(?P<architecture>[^/:]+)(?:/(?P<variant>[^/:]+))?(?::(?P<suffix>{_VERSION}))?"
+)
 # What Docker and containerd call the same architecture.
 _ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armhf": "arm", "i386": "386"}
 # The variant that is meant when none is given (containerd, platforms/database.go).
@@ -28,34 +35,49 @@ _UNKNOWN = "unknown"
 
 @attrs.frozen(kw_only=True)
 class Platform:
-    """What an image runs on, in the words of the OCI image index: `linux/arm64/v8`."""
+    """What an image runs on, in the words of the OCI image index: `linux/arm64/v8`.
+
+    With a version or features of the operating system it is written as containerd writes it:
+    `windows(10.0.20348.2227+win32k)/amd64`.
+    """
 
     os: str
     architecture: str
     variant: str | None = None
     os_version: str | None = None
     """Of Windows images, such as `10.0.20348.2227`."""
+    os_features: tuple[str, ...] = ()
+    """What the operating system must have, such as `win32k`."""
 
     @classmethod
     def parse(cls, value: str) -> Platform:
         """Parse `os/architecture` or `os/architecture/variant`, in lower case or not.
 
+        A version of the operating system and features that it must have come after its name, as in
+        `windows(10.0.20348+win32k)/amd64`; a version alone may also come last: `windows/amd64:10.0.20348`.
+
         Raises:
             ImageError: it has another form.
         """
-        match value.lower().split("/"):
-            case [os, architecture] if os and architecture:
-                variant = None
-            case [os, architecture, variant] if os and architecture and variant:
-                pass
-            case _:
-                raise ImageError(
-                    f"platform {shown(value)}: expected OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT"
-                )
-        return cls(os=os, architecture=_ARCHITECTURES.get(architecture, architecture), variant=variant)
+        found = _PLATFORM.fullmatch(value.lower())
+        if found is None or (found["version"] and found["suffix"]):
+            raise ImageError(
+                f"platform {shown(value)}: expected OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, "
+                "where OS may be OS(VERSION)"
+            )
+        architecture = found["architecture"]
+        return cls(
+            os=found["os"],
+            architecture=_ARCHITECTURES.get(architecture, architecture),
+            variant=found["variant"],
+            os_version=found["version"] or found["suffix"],
+            os_features=tuple((found["features"] or "").split("+")[1:]),
+        )
 
     def __str__(self) -> str:
-        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+        options = "+".join((self.os_version or "", *self.os_features))
+        os = f"{self.os}({options})" if options else self.os
+        return "/".join(part for part in (os, self.architecture, self.variant) if part)
 
     @property
     def is_unknown(self) -> bool:
@@ -65,12 +87,15 @@ class Platform:
     def matches(self, image: Platform) -> bool:
         """Tell whether an image for `image` is what someone who asks for this platform wants.
 
-        A variant or OS version that is not asked for may be any. One that is asked for also matches an image
-        that leaves it out where it is the default: `linux/arm64/v8` is `linux/arm64`.
+        What is not asked for may be any. A variant that is asked for also matches an image that leaves it out
+        where it is the default: `linux/arm64/v8` is `linux/arm64`. An OS version also matches those that it
+        is the beginning of: `10.0.20348` is `10.0.20348.2227`, the same version of Windows with its updates.
         """
         if (self.os, self.architecture) != (image.os, image.architecture):
             return False
-        if self.os_version is not None and self.os_version != image.os_version:
+        if self.os_version and not f"{image.os_version or ''}.".startswith(f"{self.os_version}."):
+            return False
+        if not set(self.os_features) <= {feature.lower() for feature in image.os_features}:
             return False
         default = _DEFAULT_VARIANTS.get(self.architecture)
         return self.variant is None or self.variant == (image.variant or default)
@@ -91,8 +116,8 @@ class Descriptor:
 
     @property
     def is_distributable(self) -> bool:
-        """Whether the content belongs into a registry; not so for layers that are fetched from elsewhere."""
-        return not self.urls and self.media_type not in NONDISTRIBUTABLE
+        """Whether the content belongs into a registry, which its media type alone says."""
+        return self.media_type not in NONDISTRIBUTABLE
 
 
 def parse_descriptor(value: JSON, where: str) -> Descriptor:
@@ -129,6 +154,7 @@ def parse_platform(members: JSONObject | None, where: str) -> Platform | None:
         architecture=jsondoc.text(members, "architecture", where) or _UNKNOWN,
         variant=jsondoc.text(members, "variant", where) or None,
         os_version=jsondoc.text(members, "os.version", where) or None,
+        os_features=jsondoc.texts(members, "os.features", where),
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TYPE_CHECKING
 
+from aioecrpublic._common.oci import DIGEST
 from aioecrpublic.images.errors import ImageError, shown
 
 if TYPE_CHECKING:
@@ -13,13 +13,10 @@ if TYPE_CHECKING:
 
     from aioecrpublic.images.jsondoc import JSON
 
-# The algorithms registered by the OCI image specification, descriptor.md, "Registered algorithms".
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
-
 
 def is_digest(value: str) -> bool:
     """Tell whether `value` is a well-formed digest of a supported algorithm."""
-    return _DIGEST.fullmatch(value) is not None
+    return DIGEST.fullmatch(value) is not None
 
 
 def check_digest(value: JSON, where: str) -> str:

@@ -16,13 +16,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from aioecrpublic.images import jsondoc
-from aioecrpublic.images.archive import EXPANSION_FLOOR, ArchiveFiles
-from aioecrpublic.images.digest import check_digest, new_hash, sha256_digest, verify, verify_hash
-from aioecrpublic.images.errors import ImageError, listed, shown
-from aioecrpublic.images.layout import REF_NAME, LayoutSource, blob_path
-from aioecrpublic.images.manifest import MAX_ENTRIES, MAX_MANIFEST_SIZE
-from aioecrpublic.images.mediatypes import (
+from aioecrpublic._common.oci import (
     DOCKER_CONFIG,
     DOCKER_LAYER_GZIP,
     DOCKER_MANIFEST,
@@ -32,9 +26,15 @@ from aioecrpublic.images.mediatypes import (
     OCI_LAYER_ZSTD,
     OCI_MANIFEST,
 )
+from aioecrpublic.images import jsondoc
+from aioecrpublic.images.archive import EXPANSION_FLOOR, ArchiveFiles
+from aioecrpublic.images.config import MAX_CONFIG_SIZE
+from aioecrpublic.images.digest import check_digest, new_hash, sha256_digest, verify, verify_hash
+from aioecrpublic.images.errors import ImageError, listed, shown
+from aioecrpublic.images.layout import REF_NAME, LayoutSource, blob_path
+from aioecrpublic.images.manifest import MAX_ENTRIES, MAX_MANIFEST_SIZE
 from aioecrpublic.images.packing import Spool, chunks, compressed, decompressed, detect
 from aioecrpublic.images.reference import familiar_name
-from aioecrpublic.images.selection import MAX_CONFIG_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

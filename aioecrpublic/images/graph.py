@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from aioecrpublic._common.oci import INDEXES
+from aioecrpublic.images.config import check_layers, is_image_config, read_config
 from aioecrpublic.images.errors import ImageError
 from aioecrpublic.images.manifest import check_manifest_type, parse_manifest
-from aioecrpublic.images.mediatypes import INDEXES
 from aioecrpublic.images.selection import select_platforms
 from aioecrpublic.images.threads import map_bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from aioecrpublic.images.descriptor import Descriptor
+    from aioecrpublic.images.config import ImageConfig
+    from aioecrpublic.images.descriptor import Descriptor, Platform
     from aioecrpublic.images.manifest import Manifest
     from aioecrpublic.images.source import ImageSource
 
@@ -51,6 +53,8 @@ class ImageGraph:
     """Each digest once, children before their parents, the root last."""
     blobs: tuple[Descriptor, ...]
     """Each digest once, in the order in which the manifests need them."""
+    configs: Mapping[str, bytes] = attrs.field(factory=dict, repr=False)
+    """The configs of images by their digests. They were read to check them, and need not be read again."""
 
 
 async def load_image(
@@ -62,7 +66,8 @@ async def load_image(
 ) -> ImageGraph:
     """Read all manifests of an image and check everything that can be without reading a layer.
 
-    Every blob is there with its stated size, every manifest has its stated digest and is well-formed.
+    Every blob is there with its stated size, every manifest has its stated digest and is well-formed, and
+    every image has as many layers as its config lists.
 
     Args:
         source: where the image is; it is opened if need be, and left open.
@@ -74,19 +79,20 @@ async def load_image(
 
     Raises:
         ImageError: anything is missing, malformed or contradictory, a platform is not there, or the image is
-            beyond all reason (8 levels, 1000 manifests, 32 MiB of manifests, 50 000 blobs).
+            beyond all reason (8 levels, 1000 manifests, 32 MiB of manifests and of configs, 50 000 blobs).
     """
     opened = await source.open()
     loader = _Loader(source, include_nondistributable=include_nondistributable)
     start = opened if root is None else root
     if platforms is not None:
-        chosen = await select_platforms(source, loader.read, start, platforms)
+        chosen = await select_platforms(
+            start, platforms, name=source.name, read=loader.read, read_platform=loader.read_platform
+        )
         if chosen.raw is not None:
             await loader.add(chosen.descriptor, chosen.raw)
         start = chosen.descriptor
     graph = await loader.load(start)
-    await map_bounded(source.check_blob, graph.blobs, limit=_CONCURRENT_READS)
-    return graph
+    return attrs.evolve(graph, configs=await loader.check_blobs(graph))
 
 
 @attrs.frozen
@@ -102,8 +108,10 @@ class _Loader:
         self._source = source
         self._include_nondistributable = include_nondistributable
         self._read: dict[str, _Read] = {}
+        self._configs: dict[str, ImageConfig] = {}
         self._count = 0
         self._bytes = 0
+        self._config_bytes = 0
 
     async def read(self, descriptor: Descriptor) -> Manifest:
         """Return a manifest, read if it was not read before."""
@@ -119,16 +127,16 @@ class _Loader:
     async def add(self, descriptor: Descriptor, raw: bytes) -> Manifest:
         """Parse a manifest's bytes and keep them."""
         # Parsing may take tens of milliseconds for the largest manifests.
-        manifest = await asyncio.to_thread(parse_manifest, raw, descriptor, self._where(descriptor))
-        node = ManifestNode(
-            descriptor=descriptor,
-            raw=raw,
-            blobs=tuple(self._needed_blobs(manifest, self._where(descriptor))),
-            children=tuple(dict.fromkeys(child.digest for child in manifest.manifests)),
-        )
-        known = self._read.setdefault(descriptor.digest, _Read(node, manifest))
+        read = await asyncio.to_thread(self._parse, descriptor, raw)
+        known = self._read.setdefault(descriptor.digest, read)
         self._check_same(known.node.descriptor, descriptor)
         return known.manifest
+
+    async def read_platform(self, config: Descriptor) -> Platform | None:
+        """Return what a config says its image is for, None if it is not JSON."""
+        if config.size == 0 or not config.media_type.endswith("json"):
+            return None
+        return (await self._read_config(config)).platform
 
     async def load(self, root: Descriptor) -> ImageGraph:
         """Read everything below `root`."""
@@ -137,8 +145,48 @@ class _Loader:
             manifests = await map_bounded(self.read, level, limit=_CONCURRENT_READS)
             level = list(_unique(child for manifest in manifests for child in manifest.manifests))
             if not level:
-                return self._graph(root)
+                return await asyncio.to_thread(self._graph, root)
         raise ImageError(f"{self._where(root)}: more than {MAX_DEPTH} levels of manifests")
+
+    async def check_blobs(self, graph: ImageGraph) -> dict[str, bytes]:
+        """Check that all blobs are there, and that images have the layers that their configs list.
+
+        A config is read instead of being asked after, which costs a registry the same one request.
+
+        Returns:
+            The configs by their digests.
+        """
+        await map_bounded(self._check_config, graph.manifests, limit=_CONCURRENT_READS)
+        rest = [blob for blob in graph.blobs if blob.digest not in self._configs]
+        await map_bounded(self._source.check_blob, rest, limit=_CONCURRENT_READS)
+        return {digest: config.raw for digest, config in self._configs.items()}
+
+    async def _check_config(self, node: ManifestNode) -> None:
+        manifest = self._read[node.descriptor.digest].manifest
+        if manifest.config is not None and is_image_config(manifest.config):
+            config = await self._read_config(manifest.config)
+            check_layers(manifest, config, self._where(node.descriptor))
+
+    async def _read_config(self, config: Descriptor) -> ImageConfig:
+        known = self._configs.get(config.digest)
+        if known is None:
+            self._config_bytes += config.size
+            if self._config_bytes > MAX_MANIFEST_BYTES:
+                raise ImageError(
+                    f"{self._source.name}: more than {MAX_MANIFEST_BYTES} bytes of configs in one image"
+                )
+            known = self._configs[config.digest] = await read_config(self._source, config)
+        return known
+
+    def _parse(self, descriptor: Descriptor, raw: bytes) -> _Read:
+        manifest = parse_manifest(raw, descriptor, self._where(descriptor))
+        node = ManifestNode(
+            descriptor=descriptor,
+            raw=raw,
+            blobs=tuple(self._needed_blobs(manifest, self._where(descriptor))),
+            children=tuple(dict.fromkeys(child.digest for child in manifest.manifests)),
+        )
+        return _Read(node, manifest)
 
     def _graph(self, root: Descriptor) -> ImageGraph:
         ordered = tuple(self._post_order(root.digest))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from aioecrpublic._common.oci import IMAGE_MANIFESTS, INDEXES
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.blobs import FileBlob
 from aioecrpublic.images.digest import check_digest, verify
@@ -20,7 +21,6 @@ from aioecrpublic.images.manifest import (
     parse_entries,
     parse_manifest,
 )
-from aioecrpublic.images.mediatypes import IMAGE_MANIFESTS, INDEXES
 from aioecrpublic.images.reference import cosign_names, familiar_name
 from aioecrpublic.images.source import SourceLifecycle
 from aioecrpublic.images.threads import acquire_in_thread, finish_in_thread

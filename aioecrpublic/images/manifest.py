@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from aioecrpublic._common.oci import IMAGE_MANIFESTS, INDEXES, SCHEMA_1
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.descriptor import parse_descriptor
 from aioecrpublic.images.errors import ImageError, shown
-from aioecrpublic.images.mediatypes import IMAGE_MANIFESTS, INDEXES, SCHEMA_1
 
 if TYPE_CHECKING:
     from aioecrpublic.images.descriptor import Descriptor

@@ -6,6 +6,7 @@ import re
 
 import attrs
 
+from aioecrpublic._common.oci import TAG
 from aioecrpublic.images.digest import check_digest, is_digest
 from aioecrpublic.images.errors import ImageError, shown
 
@@ -18,7 +19,6 @@ _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::[0-9]{{1,
 # OCI distribution specification, "Pulling manifests".
 _STEP = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_STEP}(?:/{_STEP})*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _COSIGN_SUFFIXES = ("sig", "att", "sbom")
 
 
@@ -60,7 +60,7 @@ def parse_reference(text: str) -> RegistryReference:
         problem = f"{shown(host)} is no host"
     elif _REPOSITORY.fullmatch(repository) is None or len(repository) > _MAX_REPOSITORY:
         problem = f"{shown(repository)} is no repository name"
-    elif tag is not None and _TAG.fullmatch(tag) is None:
+    elif tag is not None and TAG.fullmatch(tag) is None:
         problem = f"{shown(tag)} is no tag"
     elif at and not is_digest(digest):
         problem = f"{shown(digest)} is no digest"

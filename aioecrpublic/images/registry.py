@@ -12,14 +12,7 @@ import attrs
 import yarl
 
 from aioecrpublic._common.addresses import is_this_machine
-from aioecrpublic.images import jsondoc
-from aioecrpublic.images.descriptor import Descriptor, parse_descriptor
-from aioecrpublic.images.digest import check_digest, is_digest, new_hash, verify
-from aioecrpublic.images.docker_config import find_credentials
-from aioecrpublic.images.errors import ImageError
-from aioecrpublic.images.layout import check_manifest_size
-from aioecrpublic.images.manifest import MAX_MANIFEST_SIZE
-from aioecrpublic.images.mediatypes import (
+from aioecrpublic._common.oci import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
     IMAGE_MANIFESTS,
@@ -28,6 +21,13 @@ from aioecrpublic.images.mediatypes import (
     OCI_MANIFEST,
     SCHEMA_1,
 )
+from aioecrpublic.images import jsondoc
+from aioecrpublic.images.descriptor import Descriptor, parse_descriptor
+from aioecrpublic.images.digest import check_digest, is_digest, new_hash, verify
+from aioecrpublic.images.docker_config import find_credentials
+from aioecrpublic.images.errors import ImageError
+from aioecrpublic.images.layout import check_manifest_size
+from aioecrpublic.images.manifest import MAX_MANIFEST_SIZE
 from aioecrpublic.images.reference import DOCKER_HUB, cosign_names, parse_reference
 from aioecrpublic.images.registry_auth import Authorizer
 from aioecrpublic.images.registry_blob import RegistryBlob

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Final
 
 import attrs
 
+from aioecrpublic._common.oci import (
+    DIGEST,
+    IMAGE_MANIFESTS,
+    INDEXES,
+    NONDISTRIBUTABLE,
+    OCI_INDEX,
+    OCI_MANIFEST,
+)
 from aioecrpublic._generated.errors import InvalidParameterException
 
-OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
-OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
-DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
-DOCKER_LIST: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
-MANIFESTS: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
-INDEXES: Final = frozenset({OCI_INDEX, DOCKER_LIST})
-_DIGEST: Final = re.compile(r"sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})")
 # A manifest of 4 MiB has fewer than 2**16 descriptors: the sum of their sizes is a 64-bit number.
 _LARGEST_BLOB: Final = 2**46
-_FOREIGN: Final = frozenset({
-    "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-    "application/vnd.oci.image.layer.nondistributable.v1.tar",
-    "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
-    "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
-})  # fmt: skip
 
 
 @attrs.frozen(kw_only=True)
@@ -73,7 +67,9 @@ def inspect(manifest: str, declared: str | None) -> ManifestFacts:
     config = document.get("config")
     if not isinstance(config, dict):
         raise _invalid("config is missing")
-    layers = [layer for layer in _objects(document, "layers") if not _is_foreign(layer)]
+    layers = [
+        layer for layer in _objects(document, "layers") if _text(layer, "mediaType") not in NONDISTRIBUTABLE
+    ]
     blobs = {_digest(blob, "layers"): _size(blob) for blob in (config, *layers)}
     return ManifestFacts(
         media_type=media_type,
@@ -101,7 +97,7 @@ def _media_type(document: dict[str, Any], declared: str | None) -> str:
     own = _text(document, "mediaType")
     guessed = OCI_INDEX if "manifests" in document else OCI_MANIFEST
     media_type = declared or own or guessed
-    if media_type not in MANIFESTS | INDEXES:
+    if media_type not in IMAGE_MANIFESTS | INDEXES:
         raise _invalid(f"unsupported media type {media_type!r}")
     if own is not None and own != media_type:
         raise _invalid(f"media type {media_type!r} differs from the manifest's own {own!r}")
@@ -119,7 +115,7 @@ def _objects(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 def _digest(descriptor: dict[str, Any], where: str) -> str:
     digest = descriptor.get("digest")
-    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+    if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
         raise _invalid(f"{where} has an invalid digest")
     return digest
 
@@ -129,10 +125,6 @@ def _size(descriptor: dict[str, Any]) -> int:
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _LARGEST_BLOB:
         raise _invalid("a descriptor has no valid size")
     return size
-
-
-def _is_foreign(layer: dict[str, Any]) -> bool:
-    return bool(layer.get("urls")) or _text(layer, "mediaType") in _FOREIGN
 
 
 def _subject(document: dict[str, Any]) -> str | None:

@@ -6,10 +6,10 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from aioecrpublic._common.oci import DOCKER_CONFIG, IMAGE_MANIFESTS, INDEXES, OCI_CONFIG
 from aioecrpublic._runtime.errors import BrokenReplyError
 from aioecrpublic.images import Descriptor
 from aioecrpublic.images.manifest import parse_manifest
-from aioecrpublic.images.mediatypes import DOCKER_CONFIG, IMAGE_MANIFESTS, INDEXES, OCI_CONFIG
 from aioecrpublic.images.threads import map_bounded
 from aioecrpublic.manage.listing import list_images
 from aioecrpublic.manage.prune_execution import PruneResult, execute_prune

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aioecrpublic.images import load_image
+from aioecrpublic.images.blobs import BytesBlob
 from aioecrpublic.push.attached import Pushed
 from aioecrpublic.push.cancellation import run_whole
 from aioecrpublic.push.events import LayerSkipped, PushCompleted, PushStarted
@@ -18,9 +19,9 @@ from aioecrpublic.push.result import LayerResult, PushResult
 from aioecrpublic.push.sizes import check_layer_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from aioecrpublic.images import Descriptor, ImageGraph, ImageSource, ManifestNode
+    from aioecrpublic.images import Blob, Descriptor, ImageGraph, ImageSource, ManifestNode
     from aioecrpublic.push.destination import Destination
     from aioecrpublic.push.layer import UploadOptions
     from aioecrpublic.push.repository import KnownLayers
@@ -75,7 +76,9 @@ class ImagePush:
         self._slots = slots
         self._emitter = upload.emitter
         self._results: dict[str, LayerResult] = {}
+        self._configs: Mapping[str, bytes] = {}
         self._there: dict[str, asyncio.Event] = {}
+        self._put_there: dict[str, asyncio.Event] = {}
 
     async def run(self) -> Pushed:
         """Push the image.
@@ -113,8 +116,10 @@ class ImagePush:
         )
         for blob in graph.blobs:
             check_layer_size(blob.digest, blob.size)
-        self._there = {digest: asyncio.Event() for digest in (blob.digest for blob in graph.blobs)}
-        self._there |= {node.descriptor.digest: asyncio.Event() for node in graph.manifests}
+        self._configs = graph.configs
+        # A blob may have the very bytes of a manifest: what is uploaded is not put yet.
+        self._there = {blob.digest: asyncio.Event() for blob in graph.blobs}
+        self._put_there = {node.descriptor.digest: asyncio.Event() for node in graph.manifests}
         return graph
 
     async def _bring_layers(self, group: asyncio.TaskGroup, graph: ImageGraph) -> None:
@@ -153,7 +158,12 @@ class ImagePush:
                 await self._skip(blob)
 
     async def _upload_blob(self, descriptor: Descriptor) -> LayerResult:
-        blob = await self._source.open_blob(descriptor)
+        config = self._configs.get(descriptor.digest)
+        blob: Blob
+        if config is None:
+            blob = await self._source.open_blob(descriptor)
+        else:
+            blob = BytesBlob(descriptor, config)
         try:
             return await LayerUpload(self._destination, blob, self._upload).run()
         finally:
@@ -185,11 +195,11 @@ class ImagePush:
     async def _put(self, node: ManifestNode, graph: ImageGraph) -> None:
         await self._wait_for_children(node)
         await self._put_now(node, graph, None)
-        self._there[node.descriptor.digest].set()
+        self._put_there[node.descriptor.digest].set()
 
     async def _wait_for_children(self, node: ManifestNode) -> None:
         for child in node.children:
-            await self._there[child].wait()
+            await self._put_there[child].wait()
 
     async def _put_now(self, node: ManifestNode, graph: ImageGraph, tag: str | None) -> None:
         async def restore(node: ManifestNode) -> None:

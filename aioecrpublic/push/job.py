@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 
+from aioecrpublic._common.oci import TAG
 from aioecrpublic._generated import service
 from aioecrpublic._generated.types import PutImageRequest
 from aioecrpublic._runtime.errors import ValidationError
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from aioecrpublic.client import ECRPublicClient
     from aioecrpublic.images import ImageSource
-
-# OCI distribution specification, "Pulling manifests".
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 
 
 @attrs.frozen(kw_only=True)
@@ -68,4 +65,4 @@ def check_names(client: ECRPublicClient, job: ImageJob) -> None:
 
 
 def _is_tag(value: object) -> bool:
-    return isinstance(value, str) and _TAG.fullmatch(value) is not None
+    return isinstance(value, str) and TAG.fullmatch(value) is not None

@@ -2,16 +2,27 @@ from __future__ import annotations
 
 import pytest
 
+from aioecrpublic._common.oci import NONDISTRIBUTABLE
 from aioecrpublic.images import Descriptor, ImageError, Platform
 from aioecrpublic.images.descriptor import parse_descriptor
-from aioecrpublic.images.mediatypes import NONDISTRIBUTABLE
 from tests.support.oci import JSON, OCI_LAYER_GZIP, Document
 
 DIGEST = "sha256:" + "0" * 64
 GOOD: Document = {"mediaType": OCI_LAYER_GZIP, "digest": DIGEST, "size": 12}
 
 
-@pytest.mark.parametrize("text", ["linux/amd64", "linux/arm/v7", "linux/arm64/v8", "windows/amd64"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "linux/amd64",
+        "linux/arm/v7",
+        "linux/arm64/v8",
+        "windows/amd64",
+        "windows(10.0.17763.1234)/amd64",
+        "windows(10.0.17763+win32k+other)/amd64",
+        "linux(+feature)/arm64/v8",
+    ],
+)
 def test_platforms_print_as_they_are_written(text: str) -> None:
     assert str(Platform.parse(text)) == text
 
@@ -21,7 +32,30 @@ def test_platforms_are_read_in_any_case_and_by_the_kernels_names() -> None:
     assert str(Platform.parse("linux/aarch64")) == "linux/arm64"
 
 
-@pytest.mark.parametrize("text", ["", "linux", "linux/", "/amd64", "linux//v8", "linux/arm/v7/x", "a/b/"])
+def test_a_version_may_come_last() -> None:
+    """As crane writes it (go-containerregistry, pkg/v1/platform.go)."""
+    assert Platform.parse("Windows/amd64:10.0.17763.1") == Platform.parse("windows(10.0.17763.1)/amd64")
+    assert str(Platform.parse("linux/arm/v7:5.10")) == "linux(5.10)/arm/v7"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "linux",
+        "linux/",
+        "/amd64",
+        "linux//v8",
+        "linux/arm/v7/x",
+        "a/b/",
+        "windows(10/amd64",
+        "windows(10)x/amd64",
+        "(10)/amd64",
+        "windows(10)/amd64:10",
+        "windows/amd64:",
+        "windows(+)/amd64",
+    ],
+)
 def test_malformed_platforms_are_refused(text: str) -> None:
     with pytest.raises(ImageError, match="expected OS/ARCHITECTURE"):
         Platform.parse(text)
@@ -53,14 +87,36 @@ def test_os_versions_match_when_asked_for() -> None:
     image = Platform(os="windows", architecture="amd64", os_version="10.0.17763.1")
     assert Platform.parse("windows/amd64").matches(image)
     assert image.matches(image)
-    assert not Platform(os="windows", architecture="amd64", os_version="10.0.2").matches(image)
+    for version, matches in {
+        "10.0.17763.1": True,
+        "10.0.17763": True,
+        "10.0": True,
+        "10.0.2": False,
+        "10.0.1776": False,
+        "10.0.17763.11": False,
+    }.items():
+        wanted = Platform(os="windows", architecture="amd64", os_version=version)
+        assert wanted.matches(image) is matches
+        assert not wanted.matches(Platform(os="windows", architecture="amd64"))
+
+
+def test_os_features_match_when_asked_for() -> None:
+    image = Platform(os="windows", architecture="amd64", os_features=("Win32k", "x"))
+    for features, matches in {"": True, "(+win32k)": True, "(+x+win32k)": True, "(+y)": False}.items():
+        assert Platform.parse(f"windows{features}/amd64").matches(image) is matches
 
 
 def test_a_descriptor_is_read_with_all_its_members() -> None:
     descriptor = parse_descriptor(
         {
             **GOOD,
-            "platform": {"os": "windows", "architecture": "arm64", "variant": "v8", "os.version": "10.0"},
+            "platform": {
+                "os": "windows",
+                "architecture": "arm64",
+                "variant": "v8",
+                "os.version": "10.0",
+                "os.features": ["win32k"],
+            },
             "annotations": {"a": "b"},
             "urls": ["https://example.com/layer"],
             "artifactType": "application/example",
@@ -72,7 +128,9 @@ def test_a_descriptor_is_read_with_all_its_members() -> None:
         media_type=OCI_LAYER_GZIP,
         digest=DIGEST,
         size=12,
-        platform=Platform(os="windows", architecture="arm64", variant="v8", os_version="10.0"),
+        platform=Platform(
+            os="windows", architecture="arm64", variant="v8", os_version="10.0", os_features=("win32k",)
+        ),
         annotations={"a": "b"},
         urls=("https://example.com/layer",),
         artifact_type="application/example",
@@ -115,6 +173,7 @@ def test_a_platform_that_says_nothing_is_unknown() -> None:
         ({"urls": [1]}, "urls holds something that is not text"),
         ({"platform": "linux/amd64"}, "platform is the text 'linux/amd64', not an object"),
         ({"platform": {"os": 1}}, "platform: os is a number"),
+        ({"platform": {"os.features": "win32k"}}, "platform: os.features is the text 'win32k', not a list"),
         ({"artifactType": {}}, "artifactType is an object"),
     ],
 )
@@ -133,6 +192,6 @@ def test_a_descriptor_is_an_object(value: JSON) -> None:
 
 def test_layers_from_elsewhere_are_not_distributable() -> None:
     assert parse_descriptor(GOOD, "").is_distributable
-    assert not parse_descriptor({**GOOD, "urls": ["https://example.com"]}, "").is_distributable
+    assert parse_descriptor({**GOOD, "urls": ["https://example.com"]}, "").is_distributable
     for media_type in NONDISTRIBUTABLE:
         assert not parse_descriptor({**GOOD, "mediaType": media_type}, "").is_distributable

@@ -20,6 +20,7 @@ from tests.support.oci import (
     LayoutBuilder,
     digest_of,
     encode,
+    random_bytes,
     random_layer,
     write_image,
     write_index,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from tests.support.oci import BuiltImage, Document
 
+ARM: Document = {"os": "linux", "architecture": "arm"}
 FOREIGN_GZIP = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 
 
@@ -58,6 +60,18 @@ def manifest_of(builder: LayoutBuilder, **members: object) -> bytes:
         **members,
     }
     return json.dumps(manifest).encode()
+
+
+def reseal(builder: LayoutBuilder, image: BuiltImage, **members: object) -> BuiltImage:
+    """Change members of an image's manifest, and make it the layout's only image."""
+    raw = json.dumps({**json.loads(image.read(image.digest)), **members}).encode()
+    digest = set_root(builder, raw, image.media_type)
+    descriptor = {**image.descriptor, "digest": digest, "size": len(raw)}
+    return attrs.evolve(image, digest=digest, manifests=(digest,), descriptor=descriptor)
+
+
+def windows(version: str) -> Document:
+    return {"os": "windows", "architecture": "amd64", "os.version": version, "os.features": ["win32k"]}
 
 
 async def test_shared_content_occurs_once(builder: LayoutBuilder) -> None:
@@ -103,7 +117,8 @@ async def test_subject_and_artifact_type_pass_through(builder: LayoutBuilder) ->
     assert graph.root.descriptor.artifact_type == "application/spdx+json"
 
 
-async def test_layers_from_elsewhere_are_skipped_unless_asked_for(builder: LayoutBuilder) -> None:
+async def test_nondistributable_layers_are_skipped_unless_asked_for(builder: LayoutBuilder) -> None:
+    """Only the media type makes a layer one: an ordinary one that may be had elsewhere too is taken."""
     normal = builder.descriptor(b"normal", OCI_LAYER_GZIP)
     foreign = builder.descriptor(b"foreign", FOREIGN_GZIP)
     linked = builder.descriptor(b"linked", OCI_LAYER_GZIP, urls=["https://example.com/layer"])
@@ -112,7 +127,7 @@ async def test_layers_from_elsewhere_are_skipped_unless_asked_for(builder: Layou
     async with OCILayout(builder.directory) as source:
         without = await load_image(source)
         complete = await load_image(source, include_nondistributable=True)
-    assert [blob.digest for blob in without.blobs] == [digest_of(b"{}"), normal["digest"]]
+    assert [blob.digest for blob in without.blobs[1:]] == [normal["digest"], linked["digest"]]
     assert [blob.digest for blob in complete.blobs[1:]] == [
         normal["digest"],
         foreign["digest"],
@@ -124,6 +139,13 @@ async def test_layers_from_elsewhere_are_skipped_unless_asked_for(builder: Layou
         await load_image(source)
         with pytest.raises(ImageError, match="is missing"):
             await load_image(source, include_nondistributable=True)
+
+
+async def test_a_layer_that_may_be_had_elsewhere_is_not_missing_for_that(builder: LayoutBuilder) -> None:
+    linked = builder.descriptor(b"linked", OCI_LAYER_GZIP, urls=["https://example.com/layer"])
+    set_root(builder, manifest_of(builder, layers=[linked]))
+    (builder.directory / "blobs/sha256" / digest_of(b"linked")[7:]).unlink()
+    assert f"blob {digest_of(b'linked')} is missing" in await load_error(builder)
 
 
 async def test_an_image_without_layers_is_an_image(builder: LayoutBuilder) -> None:
@@ -392,6 +414,73 @@ class TestPlatforms:
             three = await load_image(source, platforms=["linux/amd64", "linux/arm64", "linux/s390x"])
             assert three.root.children == (amd64.digest, arm64.digest, s390x.digest)
 
+    async def test_one_image_for_several_platforms(self, builder: LayoutBuilder) -> None:
+        """An entry is chosen by its platform: another one of the same digest must not hide it."""
+        image = builder.image([random_layer(1)], platform="linux/arm")
+        other = builder.image([random_layer(2)], platform="linux/arm64")
+        entries = [
+            attrs.evolve(image, descriptor={**image.descriptor, "platform": {**ARM, "variant": variant}})
+            for variant in ("v6", "v7", "v8")
+        ]
+        attestation = builder.attestation(image)
+        builder.tag(builder.index([*entries, other, attestation]), "1.0")
+        async with OCILayout(builder.directory) as source:
+            for variant in ("v6", "v7", "v8"):
+                one = await load_image(source, platforms=[f"linux/arm/{variant}"])
+                assert one.root.descriptor.digest == image.digest
+            two = await load_image(source, platforms=["linux/arm/v8", "linux/arm/v6"])
+            every = await load_image(source, platforms=["linux/arm", "linux/arm64"])
+            whole = await load_image(source)
+            with pytest.raises(ImageError, match="linux/arm/v6, linux/arm/v7, linux/arm/v8, linux/arm64"):
+                await load_image(source, platforms=["linux/arm/v5"])
+        kept = [entries[0].descriptor, entries[2].descriptor, attestation.descriptor]
+        assert json.loads(two.root.raw)["manifests"] == kept
+        assert two.root.children == (image.digest, attestation.digest)
+        assert every.root.raw == whole.root.raw
+
+    async def test_an_entry_that_is_there_twice_is_one_image(self, builder: LayoutBuilder) -> None:
+        image = builder.image([random_layer(1)])
+        builder.tag(builder.index([image, image]), "1.0")
+        async with OCILayout(builder.directory) as source:
+            graph = await load_image(source, platforms=["linux/amd64"])
+        assert graph.root.descriptor.digest == image.digest
+
+    async def test_versions_of_windows(self, builder: LayoutBuilder) -> None:
+        images = [builder.image([random_layer(n)], platform="windows/amd64") for n in (1, 2)]
+        versions = ("10.0.17763.1234", "10.0.20348.2227")
+        entries = [
+            attrs.evolve(image, descriptor={**image.descriptor, "platform": windows(version)})
+            for image, version in zip(images, versions, strict=True)
+        ]
+        builder.tag(builder.index(entries), "1.0")
+        async with OCILayout(builder.directory) as source:
+            for platform, image in {
+                "windows(10.0.17763)/amd64": images[0],
+                "windows(10.0.20348.2227)/amd64": images[1],
+                "windows/amd64:10.0.20348": images[1],
+                "windows(10.0.20348+win32k)/amd64": images[1],
+            }.items():
+                graph = await load_image(source, platforms=[platform])
+                assert graph.root.descriptor.digest == image.digest
+            both = await load_image(source, platforms=["windows/amd64"])
+            assert both.root.children == tuple(image.digest for image in images)
+            with pytest.raises(ImageError) as caught:
+                await load_image(source, platforms=["windows(10.0.2)/amd64"])
+        assert str(caught.value).endswith(
+            "no image for windows(10.0.2)/amd64; there are "
+            "windows(10.0.17763.1234+win32k)/amd64, windows(10.0.20348.2227+win32k)/amd64"
+        )
+
+    async def test_indexes_within_indexes_do_not_multiply(self, builder: LayoutBuilder) -> None:
+        """Six levels that list the next one a thousand times each are 10^18 entries in 600 kB."""
+        index = builder.index([builder.image([random_layer(1)])])
+        for _ in range(6):
+            index = builder.index([index] * 1000)
+        builder.tag(index, "1.0")
+        async with OCILayout(builder.directory) as source:
+            with pytest.raises(ImageError, match="more than 10000 entries in the index and those within it"):
+                await load_image(source, platforms=["linux/amd64"])
+
     async def test_a_config_that_lies_about_its_digest(self, builder: LayoutBuilder) -> None:
         image = builder.tag(builder.image([random_layer(1)]), "1.0")
         edit(
@@ -410,6 +499,83 @@ class TestPlatforms:
         async with OCILayout(builder.directory) as source:
             with pytest.raises(ImageError, match="no image for linux/amd64; there are unknown/unknown"):
                 await load_image(source, platforms=["linux/amd64"])
+
+
+class TestLayersOfConfigs:
+    """An image has as many layers as its config lists, or no engine can unpack it."""
+
+    @pytest.mark.parametrize("docker", [False, True])
+    @pytest.mark.parametrize(("in_manifest", "in_config"), [(0, 1), (2, 1), (1, 3), (1, 0)])
+    async def test_other_numbers_of_layers_are_refused(
+        self, builder: LayoutBuilder, docker: object, in_manifest: int, in_config: int
+    ) -> None:
+        image = builder.image([random_layer(9, n) for n in range(in_config)], docker=bool(docker))
+        layers = [builder.descriptor(random_bytes(9, n), OCI_LAYER_GZIP) for n in range(in_manifest)]
+        reseal(builder, image, layers=layers)
+        error = await load_error(builder)
+        assert error.endswith(
+            f"lists {in_manifest} layers, but its config lists {in_config} in rootfs.diff_ids; "
+            "the image is incomplete"
+        )
+
+    async def test_each_image_of_an_index_is_checked(self, builder: LayoutBuilder) -> None:
+        good = builder.image([random_layer(9)])
+        bad = reseal(builder, builder.image([random_layer(9)], platform="linux/arm64"), layers=[])
+        edit(builder.directory / "index.json", lambda index: index.update(manifests=[]))
+        builder.tag(builder.index([good, bad]), "1.0")
+        error = await load_error(builder)
+        assert f"manifest {bad.digest}: lists 0 layers" in error
+        async with OCILayout(builder.directory) as source:
+            assert (await load_image(source, platforms=["linux/amd64"])).root.descriptor.digest == good.digest
+
+    async def test_layers_from_elsewhere_count(self, builder: LayoutBuilder) -> None:
+        foreign = builder.descriptor(b"foreign", FOREIGN_GZIP, urls=["https://example.com"])
+        own = builder.descriptor(b"own", OCI_LAYER_GZIP)
+        reseal(builder, builder.image([random_layer(9, n) for n in range(2)]), layers=[foreign, own])
+        async with OCILayout(builder.directory) as source:
+            assert len((await load_image(source)).blobs) == 2
+
+    @pytest.mark.parametrize(
+        ("layer", "config"),
+        [
+            ("application/vnd.dev.cosign.simplesigning.v1+json", {"rootfs": {"diff_ids": []}}),
+            ("application/vnd.in-toto+json", {"rootfs": {"type": "layers"}}),
+            (OCI_LAYER_GZIP, {}),
+            (OCI_LAYER_GZIP, {"rootfs": None}),
+        ],
+    )
+    async def test_artifacts_in_an_images_clothes_are_let_through(
+        self, builder: LayoutBuilder, layer: str, config: Document
+    ) -> None:
+        image = builder.image([])
+        described = builder.descriptor(encode(config), OCI_CONFIG)
+        reseal(builder, image, layers=[builder.descriptor(b"x", layer)], config=described)
+        async with OCILayout(builder.directory) as source:
+            assert len((await load_image(source)).blobs) == 2
+
+    @pytest.mark.parametrize(
+        ("config", "message"),
+        [
+            (b"[]", "the document is a list, not an object"),
+            (b'{"rootfs": {"diff_ids": 1}}', "rootfs: diff_ids is a number, not a list"),
+            (b"[" * 50_000, "JSON nested too deeply"),
+            (b" " * (8 * 1024 * 1024 + 1), "has 8388609 bytes, more than 8388608"),
+        ],
+    )
+    async def test_bad_configs(self, builder: LayoutBuilder, config: bytes, message: str) -> None:
+        described = builder.descriptor(config, OCI_CONFIG)
+        reseal(builder, builder.image([]), config=described)
+        assert f"config {described['digest']}" in (error := await load_error(builder))
+        assert message in error
+
+    async def test_bytes_of_configs_are_bounded(
+        self, builder: LayoutBuilder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        images = [builder.image([random_layer(1)], platform=f"linux/a{n}") for n in range(10)]
+        builder.tag(builder.index(images), "1.0")
+        monkeypatch.setattr(graph_module, "MAX_MANIFEST_BYTES", 5000)
+        error = await load_error(builder)
+        assert "more than 5000 bytes of" in error
 
 
 async def test_cancelling_leaves_nothing_behind(tmp_path: Path) -> None:

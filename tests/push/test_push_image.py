@@ -1,18 +1,20 @@
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 from aioecrpublic import push_image
 from aioecrpublic.errors import RepositoryNotFoundException
-from tests.push.helpers import REPOSITORY, Wire, assert_is_there, kinds, tags_of
-from tests.support.oci import OCI_INDEX, LayoutBuilder, random_layer, write_image, write_index
+from tests.push.helpers import REPOSITORY, Wire, assert_is_there, connect, kinds, tags_of
+from tests.support.oci import OCI_INDEX, Layer, LayoutBuilder, random_layer, write_image, write_index
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from aioecrpublic import ECRPublicClient
+    from aioecrpublic._runtime.hooks import SendEvent
     from aioecrpublic.images import ImageSource
     from aioecrpublic.local import LocalECRPublic
     from aioecrpublic.push import PushEvent
@@ -66,6 +68,28 @@ async def test_attestations_go_with_their_image(
     image = write_index(tmp_path, attestations=True)
     await push_image(client, str(tmp_path), REPOSITORY, ["attested"])
     await assert_is_there(server, client, image, ["attested"])
+
+
+class SlowChild(Wire):
+    """Holds the second manifest back."""
+
+    async def before_send(self, event: SendEvent) -> None:
+        await super().before_send(event)
+        if event.operation == "PutImage" and self.count("PutImage") == 2:
+            await asyncio.sleep(0.2)
+
+
+async def test_a_manifest_that_is_a_layer_too(server: LocalECRPublic, tmp_path: Path) -> None:
+    """Its upload as a layer must not count as its being put: the index would be put too early."""
+    builder = LayoutBuilder(tmp_path)
+    child = builder.image([random_layer(1000, 1)])
+    carrier = builder.image([Layer(data=child.read(child.digest), diff_id=child.digest)])
+    builder.tag(builder.index([carrier, child]), "1")
+    wire = SlowChild()
+    async with connect(server, hooks=[wire]) as client:
+        await push_image(client, str(tmp_path), REPOSITORY, ["1"], create_repository=True)
+        assert child.digest in await tags_of(client)
+    assert wire.count("PutImage") == 3
 
 
 async def test_one_platform_of_an_index(

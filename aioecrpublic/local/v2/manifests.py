@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from aioecrpublic._common.oci import OCI_INDEX
 from aioecrpublic._generated.errors import (
     InvalidParameterException,
     LayersNotFoundException,
@@ -16,7 +17,7 @@ from aioecrpublic._generated.errors import (
     ReferencedImagesNotFoundException,
 )
 from aioecrpublic.local.listening import read_body
-from aioecrpublic.local.manifests import OCI_INDEX, inspect
+from aioecrpublic.local.manifests import inspect
 from aioecrpublic.local.operations.images import digest_of, store
 from aioecrpublic.local.v2.errors import API_VERSION, V2Error, unknown_name, wrong_digest
 from aioecrpublic.local.v2.routes import is_digest
