@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from aioecrpublic._common.oci import IMAGE_MANIFESTS, INDEXES, SCHEMA_1
 from aioecrpublic._runtime.errors import ConfigurationError
-from aioecrpublic.images.mediatypes import IMAGE_MANIFESTS, INDEXES, SCHEMA_1
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
