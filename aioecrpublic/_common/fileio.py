@@ -125,6 +125,22 @@ def open_beneath(root: int, path: str) -> int:
             os.close(descriptor)
 
 
+def open_regular_beneath(root: int, path: str) -> int:
+    """Open a regular file below the open directory ``root`` as ``open_beneath`` does; return the descriptor.
+
+    Raises:
+        NotRegularFileError: It is a directory, FIFO, socket or device.
+        OSError: As ``open_beneath``.
+    """
+    descriptor = open_beneath(root, path)
+    try:
+        _require_regular(os.fstat(descriptor), path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 def kind_of(mode: int) -> str:
     """Return what a file is by the mode of its status, such as "a FIFO"."""
     return next((name for is_kind, name in _KINDS if is_kind(mode)), "a regular file")

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from aioecrpublic._common.errors import ECRPublicError
+from aioecrpublic._common.text import printable
 from aioecrpublic.cli.connecting import connection_options, make_client
 from aioecrpublic.cli.running import run_command
 from aioecrpublic.manage import sync_catalog
@@ -27,20 +28,20 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 @click.command(short_help="Show or send a repository's page in the gallery, kept as files.")
 @click.argument("directory")
 @click.argument("repository")
-@click.option("--send", is_flag=True, help="Send it; without this the differences are only shown.")
+@click.option("--apply", is_flag=True, help="Send it; without this the differences are only shown.")
 @click.option("--json", "as_json", is_flag=True, help="Write the result as JSON to standard output.")
 @connection_options
 def catalog(
     directory: str,
     repository: str,
     *,
-    send: bool,
+    apply: bool,
     as_json: bool,
     endpoint_url: str | None,
     profile: str | None,
     region: str | None,
 ) -> None:
-    """Show, and with --send put, what DIRECTORY says about REPOSITORY in the gallery.
+    """Show, and with --apply send, what DIRECTORY says about REPOSITORY in the gallery.
 
     DIRECTORY holds about.md, usage.md, a logo as logo.png or logo.jpg, and catalog.toml with description,
     architectures and operating_systems. What is not in it is removed from the page.
@@ -48,32 +49,41 @@ def catalog(
 
     async def work() -> None:
         async with make_client(endpoint_url, profile, region) as client:
-            result = await sync_catalog(client, repository, directory, dry_run=not send)
+            result = await sync_catalog(client, repository, directory, apply=apply)
         if as_json:
             click.echo(json.dumps({**attrs.asdict(result), "sent": result.sent}))
         else:
             _show(result)
-        if result.unsettled:
-            raise ECRPublicError(
-                f"the service still shows another {', '.join(result.unsettled)} than was sent"
-            )
+        if problem := _problem(result):
+            raise ECRPublicError(problem)
 
     run_command(work(), interrupted="run the same command again; the page is either as it was or complete")
+
+
+def _problem(result: CatalogResult) -> str | None:
+    members = ", ".join(result.unconfirmed)
+    if result.failure is not None:
+        return f"it is not known whether {members} arrived: {result.failure}"
+    return f"the service still shows another {members} than was sent" if members else None
 
 
 def _show(result: CatalogResult) -> None:
     console = Console()
     for change in result.changes:
         for line in _differences(change):
-            console.print(Text(line, style=_STYLES.get(line[:1], "")), soft_wrap=True)
+            console.print(Text(printable(line), style=_STYLES.get(line[:1], "")), soft_wrap=True)
     for note in result.notes:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        _print(console, f"note: {note}")
     if not result.changes:
         done = "nothing differs, nothing was sent"
     else:
         members = ", ".join(change.member for change in result.changes)
         done = f"{'sent' if result.sent else 'would be sent'}: {members}"
-    console.print(f"{result.repository_name}: {done}", markup=False, highlight=False, soft_wrap=True)
+    _print(console, f"{result.repository_name}: {done}")
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(printable(line), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def _differences(change: CatalogChange) -> Iterator[str]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from aioecrpublic._common.errors import ECRPublicError
 from aioecrpublic._common.text import printable
@@ -113,10 +113,10 @@ def _show(result: PruneResult) -> None:
         for why in (reasons[image.digest],)
     ]
     if console.is_terminal and rows:
-        title = escape(printable(f"images of {result.plan.repository_name}"))
+        title = Text(printable(f"images of {result.plan.repository_name}"))
         table = Table("digest", "tags", "size", "why", title=title)
         for row in rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*map(Text, row))
         console.print(table)
     else:
         for digest, tags, size, why in rows:

@@ -1,13 +1,16 @@
-"""A catalog page as files: read, and held against the model's limits."""
+"""A catalog page as files: read without leaving their directory, and held against the model's limits."""
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from aioecrpublic._common.fileio import LeavesDirectoryError, open_regular_beneath, read_descriptor
 from aioecrpublic._generated.service import PUT_REPOSITORY_CATALOG_DATA, SERVICE
 from aioecrpublic._generated.types import PutRepositoryCatalogDataRequest, RepositoryCatalogDataInput
 from aioecrpublic._runtime.errors import ConfigurationError
@@ -25,6 +28,11 @@ _FILES = (ABOUT, USAGE, TABLE, *LOGOS)
 _STEMS = frozenset(name.partition(".")[0] for name in _FILES)
 # Amazon ECR Public user guide, "Repository catalog data".
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+# More than the service takes of anything, so that what is a little too long is told by its length.
+_MAX_FILE = 1024 * 1024
+# A key of many parts takes tomllib a time that grows with their square: of so many bytes, some seconds.
+_MAX_TABLE = 32 * 1024
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 _MEMBER = re.compile(r"catalog_data\.(\w+)")
 # What the gallery shows and searches (API reference, RepositoryCatalogDataInput); others are only stored.
 _SHOWN = {
@@ -72,12 +80,24 @@ class CatalogPage:
 def read_page(directory: Path, repository_name: str) -> CatalogPage:
     """Read and check a directory; blocks.
 
+    Symbolic links are followed as long as they stay within it.
+
     Raises:
         ConfigurationError: It cannot be read, or something in it cannot be; all problems in one, each with
             its file.
     """
-    found = _names(directory)
-    reader = _Reader(directory, found)
+    try:
+        root = os.open(directory, _OPEN_DIRECTORY)
+    except (OSError, ValueError) as error:
+        raise _unreadable(directory, error) from error
+    try:
+        return _read_page(root, directory, repository_name)
+    finally:
+        os.close(root)
+
+
+def _read_page(root: int, directory: Path, repository_name: str) -> CatalogPage:
+    reader = _Reader(root, directory, _names(root, directory))
     table = reader.table()
     logo_name, logo = reader.logo()
     page = CatalogPage(
@@ -101,26 +121,37 @@ def read_page(directory: Path, repository_name: str) -> CatalogPage:
     return page
 
 
-def _names(directory: Path) -> list[str]:
+def _names(root: int, directory: Path) -> list[str]:
+    """Return the names of the files that make the page."""
+    found, mistaken = [], []
     try:
-        names = sorted(path.name for path in directory.iterdir())
+        with os.scandir(root) as entries:
+            for entry in entries:
+                if entry.name in _FILES:
+                    found.append(entry.name)
+                elif entry.name.partition(".")[0].lower() in _STEMS:
+                    mistaken.append(entry.name)
     except OSError as error:
-        raise ConfigurationError(f"{directory}: cannot be read: {error.strerror}") from error
+        raise _unreadable(directory, error) from error
     known = ", ".join(_FILES)
-    for name in names:
+    if mistaken:
         # Taken for something else, it would be as if its part of the page were to be removed.
-        if name not in _FILES and name.partition(".")[0].lower() in _STEMS:
-            raise ConfigurationError(f"{directory / name}: not one of the names {known}")
-    found = [name for name in names if name in _FILES]
+        raise ConfigurationError(f"{directory / min(mistaken)}: not one of the names {known}")
     if not found:
         raise ConfigurationError(f"{directory}: holds none of {known}")
     return found
 
 
+def _unreadable(directory: Path, error: OSError | ValueError) -> ConfigurationError:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return ConfigurationError(f"{directory}: cannot be read: {reason}")
+
+
 class _Reader:
     """Reads the files of a directory, and gathers what is wrong with them."""
 
-    def __init__(self, directory: Path, names: list[str]) -> None:
+    def __init__(self, root: int, directory: Path, names: list[str]) -> None:
+        self._root = root
         self._directory = directory
         self._names = names
         self.problems: list[str] = []
@@ -165,17 +196,35 @@ class _Reader:
         if name not in self._names:
             return None
         try:
-            return parse((self._directory / name).read_bytes())
+            return parse(self._content(name))
+        except LeavesDirectoryError:
+            self._wrong(name, "cannot be read: a symbolic link points outside the directory")
         except OSError as error:
             self._wrong(name, f"cannot be read: {error.strerror}")
         except UnicodeDecodeError as error:
             self._wrong(name, f"not UTF-8 at byte {error.start}")
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:
+            # tomllib's own error, a number of too many digits, or lists in lists in lists.
             self._wrong(name, f"not TOML: {error}")
         return None
 
+    def _content(self, name: str) -> bytes:
+        descriptor = open_regular_beneath(self._root, name)
+        try:
+            before = os.fstat(descriptor)
+            content = read_descriptor(descriptor, _MAX_TABLE if name == TABLE else _MAX_FILE, name)
+            if _version(os.fstat(descriptor)) != _version(before) or len(content) != before.st_size:
+                raise OSError(errno.EBUSY, "it was written to meanwhile")
+        finally:
+            os.close(descriptor)
+        return content
+
     def _wrong(self, name: str, what: str) -> None:
         self.problems.append(f"{self._directory / name}: {what}")
+
+
+def _version(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
 
 
 def plain(text: str) -> str:

@@ -110,7 +110,7 @@ async def test_bad_input_is_a_line(arguments: str, status: int, says: str, tmp_p
             "the same command again with --journal j",
         ),
         ("push oci:image:1.0 team/app", "run the same command again; finished layers are not sent again"),
-        ("catalog page team/app --send", "the page is either as it was or complete"),
+        ("catalog page team/app --apply", "the page is either as it was or complete"),
         ("login --config config.json", "docker's configuration file is either as it was or complete"),
         ("prune team/app --keep-newest 1 --registry-url http://{silent}", "it plans anew"),
     ],
@@ -216,20 +216,22 @@ async def test_catalog(tmp_path: Path) -> None:
         assert {"-Old.", "+New.", " # App", "-x86", "+arm64", "+++ logo.png"} < set(lines)
         assert "note: architectures has 'arm64', which the gallery neither shows nor searches" in shown.screen
         assert lines[-1] == "team/app: would be sent: about_text, architectures, logo"
-        sent = await in_terminal(*COMMAND, *words, "--send", cwd=tmp_path, env=env)
+        sent = await in_terminal(*COMMAND, *words, "--apply", cwd=tmp_path, env=env)
         assert sent.status == 0, sent.screen
         assert sent.screen.splitlines()[-1] == "team/app: sent: about_text, architectures, logo"
         data = (await client.get_repository_catalog_data(repository_name="team/app")).catalog_data
         assert data is not None
         assert (data.about_text, data.architectures) == ("# App\n\nNew.", ["arm64"])
-        again = await in_terminal(*COMMAND, *words, "--send", cwd=tmp_path, env=env)
+        again = await in_terminal(*COMMAND, *words, "--apply", cwd=tmp_path, env=env)
         assert again.screen.splitlines()[-1] == "team/app: nothing differs, nothing was sent"
         (tmp_path / "page" / "about.md").unlink()
-        document = json.loads((await run(*COMMAND, *words, "--send", "--json", cwd=tmp_path, env=env)).output)
+        document = json.loads(
+            (await run(*COMMAND, *words, "--apply", "--json", cwd=tmp_path, env=env)).output
+        )
     assert document["changes"] == [
         {"member": "about_text", "file": "about.md", "before": "# App\n\nNew.", "after": None}
     ]
-    assert (document["sent"], document["dry_run"], document["unsettled"]) == (True, False, [])
+    assert (document["sent"], document["applied"], document["unconfirmed"]) == (True, True, [])
 
 
 async def test_copy(tmp_path: Path) -> None:

@@ -12,7 +12,18 @@ import attrs
 import pytest
 from aiohttp import web
 
-from aioecrpublic.errors import ConfigurationError, RepositoryNotFoundException, ValidationError
+from aioecrpublic.errors import (
+    BrokenReplyError,
+    ConfigurationError,
+    ConnectError,
+    ImageError,
+    RepositoryCatalogDataNotFoundException,
+    RepositoryNotFoundException,
+    ServerException,
+    ServiceError,
+    ValidationError,
+)
+from aioecrpublic.local import Fault
 from aioecrpublic.manage import CatalogChange, sync_catalog
 from aioecrpublic.types import (
     GetRepositoryCatalogDataResponse,
@@ -63,12 +74,12 @@ def digest(logo: bytes) -> str:
 async def test_a_page_is_put_once(server: LocalECRPublic, client: ECRPublicClient, page: Path) -> None:
     wire = Wire()
     async with connect(server, hooks=[wire]) as watched:
-        looked = await sync_catalog(watched, REPOSITORY, page, dry_run=True)
+        looked = await sync_catalog(watched, REPOSITORY, page)
         assert (wire.count("PutRepositoryCatalogData"), looked.sent) == (0, False)
-        first = await sync_catalog(watched, REPOSITORY, str(page))
-        assert first == attrs.evolve(looked, dry_run=False)
-        assert (first.sent, first.unsettled, first.notes) == (True, (), ())
-        again = await sync_catalog(watched, REPOSITORY, page)
+        first = await sync_catalog(watched, REPOSITORY, str(page), apply=True)
+        assert first == attrs.evolve(looked, applied=True)
+        assert (first.sent, first.unconfirmed, first.notes) == (True, (), ())
+        again = await sync_catalog(watched, REPOSITORY, page, apply=True)
         assert (again.changes, again.sent) == ((), False)
         assert wire.count("PutRepositoryCatalogData") == 1
     assert first.changes == (
@@ -87,13 +98,13 @@ async def test_a_page_is_put_once(server: LocalECRPublic, client: ECRPublicClien
 
 
 async def test_each_part_is_told_from_the_others(client: ECRPublicClient, page: Path) -> None:
-    await sync_catalog(client, REPOSITORY, page)
+    await sync_catalog(client, REPOSITORY, page, apply=True)
     (page / "about.md").write_text("# About\n")
     (page / "usage.md").unlink()
     (page / "catalog.toml").write_text('architectures = ["ARM 64", "x86-64"]')
     (page / "logo.png").unlink()
     (page / "logo.jpg").write_bytes(JPEG)
-    result = await sync_catalog(client, REPOSITORY, page)
+    result = await sync_catalog(client, REPOSITORY, page, apply=True)
     assert {change.member: (change.file, change.before, change.after) for change in result.changes} == {
         "about_text": ("about.md", "# About\n\nLong.", "# About"),
         "usage_text": ("usage.md", "# Usage", None),
@@ -102,7 +113,7 @@ async def test_each_part_is_told_from_the_others(client: ECRPublicClient, page: 
         "logo": ("logo.jpg", digest(PNG), digest(JPEG)),
     }
     (page / "logo.jpg").unlink()
-    (gone,) = (await sync_catalog(client, REPOSITORY, page)).changes
+    (gone,) = (await sync_catalog(client, REPOSITORY, page, apply=True)).changes
     assert (gone.member, gone.before, gone.after) == ("logo", digest(JPEG), None)
     data = await shown(client)
     assert (data.about_text, data.logo_url, data.architectures) == ("# About", None, ["ARM 64", "x86-64"])
@@ -125,7 +136,7 @@ async def test_what_editors_add_is_no_difference(client: ECRPublicClient, page: 
         ),
     )
     (page / "usage.md").write_bytes(b"\xef\xbb\xbf# Usage\r\n\r\n")
-    assert (await sync_catalog(client, REPOSITORY, page)).changes == ()
+    assert (await sync_catalog(client, REPOSITORY, page, apply=True)).changes == ()
 
 
 @pytest.mark.parametrize(
@@ -159,7 +170,7 @@ async def test_what_cannot_be_is_said_before_any_call(
     wire = Wire()
     async with connect(server, hooks=[wire]) as client:
         with pytest.raises(ConfigurationError) as caught:
-            await sync_catalog(client, REPOSITORY, page)
+            await sync_catalog(client, REPOSITORY, page, apply=True)
     assert str(caught.value).startswith(f"{page / name}: ")
     assert says in str(caught.value)
     assert not wire.sent
@@ -171,7 +182,7 @@ async def test_all_that_is_wrong_is_said_at_once(client: ECRPublicClient, page: 
     (page / "usage.md").mkdir()
     (page / "catalog.toml").write_text('description = 1\nos = "x"\narchitectures = [1]')
     with pytest.raises(ConfigurationError) as caught:
-        await sync_catalog(client, REPOSITORY, page)
+        await sync_catalog(client, REPOSITORY, page, apply=True)
     problems = str(caught.value).split("; ")
     assert len(problems) == 5
     assert any(problem.startswith(f"{page / 'usage.md'}: cannot be read: ") for problem in problems)
@@ -180,21 +191,21 @@ async def test_all_that_is_wrong_is_said_at_once(client: ECRPublicClient, page: 
 async def test_a_directory_without_a_page_removes_nothing(client: ECRPublicClient, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("not a page")
     with pytest.raises(ConfigurationError, match=r"holds none of about\.md, usage\.md"):
-        await sync_catalog(client, REPOSITORY, tmp_path)
+        await sync_catalog(client, REPOSITORY, tmp_path, apply=True)
     with pytest.raises(ConfigurationError, match="cannot be read: No such file"):
-        await sync_catalog(client, REPOSITORY, tmp_path / "missing")
+        await sync_catalog(client, REPOSITORY, tmp_path / "missing", apply=True)
 
 
 async def test_names_that_cannot_be_and_that_are_not_there(client: ECRPublicClient, page: Path) -> None:
     with pytest.raises(ValidationError, match="the repository's name is 'team/app'"):
-        await sync_catalog(client, "public.ecr.aws/local/team/app:1.0", page)
+        await sync_catalog(client, "public.ecr.aws/local/team/app:1.0", page, apply=True)
     with pytest.raises(RepositoryNotFoundException):
-        await sync_catalog(client, "team/missing", page)
+        await sync_catalog(client, "team/missing", page, apply=True)
 
 
 async def test_what_the_gallery_does_not_know_is_noted(client: ECRPublicClient, page: Path) -> None:
     (page / "catalog.toml").write_text('architectures = ["arm64", "x86"]\noperating_systems = ["linux"]')
-    result = await sync_catalog(client, REPOSITORY, page)
+    result = await sync_catalog(client, REPOSITORY, page, apply=True)
     assert result.sent
     assert [note.partition(",")[0] for note in result.notes] == [
         "architectures has 'arm64'",
@@ -217,7 +228,7 @@ async def test_the_logo_is_read_back(
     answers: list[tuple[int, bytes]], expected: str | None, client: ECRPublicClient, page: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    await sync_catalog(client, REPOSITORY, page)
+    await sync_catalog(client, REPOSITORY, page, apply=True)
     data = await shown(client)
     monkeypatch.setattr("aioecrpublic.images.registry_http.sleep", partial(asyncio.sleep, 0))
     asked: list[web.Request] = []
@@ -234,7 +245,7 @@ async def test_the_logo_is_read_back(
         data.logo_url = f"http://{host}/logo?signed=a%2Fb"
         reply = GetRepositoryCatalogDataResponse(catalog_data=data)
         monkeypatch.setattr(client, "get_repository_catalog_data", AsyncMock(return_value=reply))
-        changes = (await sync_catalog(client, REPOSITORY, page, dry_run=True)).changes
+        changes = (await sync_catalog(client, REPOSITORY, page)).changes
     wanted = {None: [], "the URL": [data.logo_url]}.get(expected, [expected])
     assert [change.before for change in changes] == wanted
     # Where nothing is answered, aiohttp asks again by itself.
@@ -246,13 +257,125 @@ async def test_the_logo_is_read_back(
 async def test_what_the_service_makes_of_it_is_compared(
     client: ECRPublicClient, page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await sync_catalog(client, REPOSITORY, page)
+    await sync_catalog(client, REPOSITORY, page, apply=True)
     kept = await shown(client)
     (page / "logo.png").unlink()
     (page / "usage.md").write_text("new")
 
     reply = PutRepositoryCatalogDataResponse(catalog_data=kept)
     monkeypatch.setattr(client, "put_repository_catalog_data", AsyncMock(return_value=reply))
-    result = await sync_catalog(client, REPOSITORY, page)
+    result = await sync_catalog(client, REPOSITORY, page, apply=True)
     assert result.sent
-    assert result.unsettled == ("usage_text", "logo")
+    assert result.unconfirmed == ("usage_text", "logo")
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+@pytest.mark.parametrize("kind", ["lost", "cut"])
+async def test_a_page_whose_putting_had_no_answer_is_read_again(
+    kind: str, attempts: int, server: LocalECRPublic, client: ECRPublicClient, page: Path
+) -> None:
+    server.inject(Fault(kind=kind, operation="PutRepositoryCatalogData"))
+    async with connect(server, max_attempts=attempts) as once:
+        result = await sync_catalog(once, REPOSITORY, page, apply=True)
+    assert (result.sent, result.unconfirmed, result.failure) == (True, (), None)
+    assert (await sync_catalog(client, REPOSITORY, page)).changes == ()
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("error", ServerException), ("reset", ConnectError)])
+async def test_a_page_that_was_not_put_is_an_error(
+    kind: str, expected: type[Exception], server: LocalECRPublic, client: ECRPublicClient, page: Path
+) -> None:
+    server.inject(Fault(kind=kind, operation="PutRepositoryCatalogData"))
+    async with connect(server, max_attempts=1) as once:
+        with pytest.raises(expected):
+            await sync_catalog(once, REPOSITORY, page, apply=True)
+    with pytest.raises(RepositoryCatalogDataNotFoundException):
+        await shown(client)
+
+
+async def test_what_is_refused_is_not_looked_at_again(server: LocalECRPublic, page: Path) -> None:
+    server.inject(Fault(kind="error", operation="PutRepositoryCatalogData", code="AccessDenied", status=403))
+    wire = Wire()
+    async with connect(server, hooks=[wire]) as client:
+        await client.create_repository(repository_name=REPOSITORY)
+        with pytest.raises(ServiceError, match="AccessDenied"):
+            await sync_catalog(client, REPOSITORY, page, apply=True)
+    assert wire.count("GetRepositoryCatalogData") == 1
+
+
+async def test_what_nobody_says_is_not_guessed(server: LocalECRPublic, page: Path) -> None:
+    server.inject(
+        Fault(kind="lost", operation="PutRepositoryCatalogData"),
+        Fault(kind="error", operation="GetRepositoryCatalogData", skip=1),
+    )
+    async with connect(server, max_attempts=1) as client:
+        await client.create_repository(repository_name=REPOSITORY)
+        result = await sync_catalog(client, REPOSITORY, page, apply=True)
+    assert result.unconfirmed == tuple(change.member for change in result.changes)
+    assert result.failure is not None
+    assert result.failure.startswith("the connection failed: ")
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_a_logo_that_cannot_be_read_back_proves_nothing(
+    server: LocalECRPublic, client: ECRPublicClient, page: Path, monkeypatch: pytest.MonkeyPatch, *,
+    alone: bool,
+) -> None:  # fmt: skip
+    await sync_catalog(client, REPOSITORY, page, apply=True)
+    (page / "logo.png").write_bytes(PNG + b"another")
+    if not alone:
+        (page / "about.md").write_text("new")
+    monkeypatch.setattr("aioecrpublic.manage.catalog._fetch", AsyncMock(side_effect=ImageError("no")))
+    server.inject(Fault(kind="lost", operation="PutRepositoryCatalogData"))
+    async with connect(server, max_attempts=1) as once:
+        result = await sync_catalog(once, REPOSITORY, page, apply=True)
+    assert result.unconfirmed == ("logo",)
+    assert result.failure is not None
+
+
+async def test_an_answer_without_a_page_is_looked_into(
+    client: ECRPublicClient, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = AsyncMock(return_value=PutRepositoryCatalogDataResponse())
+    monkeypatch.setattr(client, "put_repository_catalog_data", put)
+    with pytest.raises(BrokenReplyError, match="holds no catalog data"):
+        await sync_catalog(client, REPOSITORY, page, apply=True)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "logo", "//", "ftp://host/logo", "http://[", "http://\0/", "http://h:99999/"]
+)
+async def test_a_logo_url_that_is_none_shows_nothing(
+    url: str, client: ECRPublicClient, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sync_catalog(client, REPOSITORY, page, apply=True)
+    monkeypatch.setattr("aioecrpublic.images.registry_http.sleep", partial(asyncio.sleep, 0))
+    data = await shown(client)
+    data.logo_url = url
+    reply = GetRepositoryCatalogDataResponse(catalog_data=data)
+    monkeypatch.setattr(client, "get_repository_catalog_data", AsyncMock(return_value=reply))
+    (change,) = (await sync_catalog(client, REPOSITORY, page)).changes
+    assert (change.member, change.before) == ("logo", url or None)
+
+
+async def test_reading_a_logo_back_has_an_end(
+    client: ECRPublicClient, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sync_catalog(client, REPOSITORY, page, apply=True)
+
+    async def trickle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x")
+            await asyncio.sleep(0.05)
+
+    monkeypatch.setattr("aioecrpublic.manage.catalog._LOGO_TIMEOUT", 0.5)
+    async with serving(trickle) as host:
+        data = await shown(client)
+        data.logo_url = f"http://{host}/logo"
+        reply = GetRepositoryCatalogDataResponse(catalog_data=data)
+        monkeypatch.setattr(client, "get_repository_catalog_data", AsyncMock(return_value=reply))
+        async with asyncio.timeout(30):
+            (change,) = (await sync_catalog(client, REPOSITORY, page)).changes
+    assert change.before == data.logo_url
