@@ -30,6 +30,10 @@ SMALL = 64 * 1024
 SMALL_BODY = 96 * 1024
 
 
+class BlobError(ValidationError):
+    """A blob that does not keep its word: other bytes, or another number of them, than it gave before."""
+
+
 @attrs.frozen
 class BlobSegment:
     """A blob on its way into JSON: its base64 stands for it on the wire."""
@@ -60,13 +64,9 @@ class BlobSegment:
         """The bytes themselves.
 
         Raises:
-            ValidationError: The reader gives more or less than it was asked for.
+            BlobError: The reader gives more or less than it was asked for.
         """
-        data = self.reader.read_at(offset, length)
-        if len(data) != length:
-            given = f"read_at({offset}, {length}) gave {len(data)} bytes"
-            raise ValidationError(type(self.reader).__name__, (given,))
-        return data
+        return read_exactly(self.reader, offset, length)
 
 
 class BytesReader:
@@ -94,6 +94,18 @@ def blob_reader(value: BlobInput) -> BlobReader:
     """``value`` as something that can be read anywhere."""
     # A view is as good as bytes to base64 and hashing, which is all that reads it.
     return value if is_blob_reader(value) else BytesReader(value)  # type: ignore[arg-type,return-value]
+
+
+def read_exactly(reader: BlobReader, offset: int, length: int) -> bytes:
+    """Return ``length`` bytes from ``offset`` on; blocks.
+
+    Raises:
+        BlobError: The reader gives more or less than it was asked for.
+    """
+    data = reader.read_at(offset, length)
+    if len(data) != length:
+        raise BlobError(type(reader).__name__, (f"read_at({offset}, {length}) gave {len(data)} bytes",))
+    return data
 
 
 def read_now(reader: BlobReader, offset: int, buffer: memoryview) -> bool:
@@ -146,6 +158,10 @@ class Body:
     async def hash(self, executor: Executor) -> None:
         """Compute the SHA-256 in a worker thread."""
         self._digest = await in_thread(executor, self._hash)
+
+    async def changed(self, executor: Executor) -> bool:
+        """Whether what is streamed has other bytes by now than when it was hashed; reads it once more."""
+        return self.content is None and await in_thread(executor, self._hash) != self._digest
 
     async def stream(self, executor: Executor, size: int = SLICE) -> AsyncGenerator[bytes, None]:
         """The bytes to send.

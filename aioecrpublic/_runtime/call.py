@@ -13,6 +13,7 @@ import attrs
 from multidict import CIMultiDict
 
 from aioecrpublic._common.errors import ECRPublicError
+from aioecrpublic._runtime.body import BlobError
 from aioecrpublic._runtime.clock import ServiceClock
 from aioecrpublic._runtime.errors import ServiceError, TransportError, ValidationError
 from aioecrpublic._runtime.hooks import HookSet, RetryEvent, SendEvent
@@ -214,6 +215,7 @@ class Call:
                 return outcome
             delay = self._delay_after(outcome)
             if delay is None:
+                await self._require_unchanged(outcome.error)
                 raise outcome.error
             self._delay += delay
             event = RetryEvent(
@@ -328,10 +330,7 @@ class Call:
     def _delay_after(self, failure: _Failure) -> float | None:
         """Seconds until the next attempt, or ``None`` if there will not be one."""
         error = failure.error
-        modelled = isinstance(error, ServiceError) and any(
-            error.code == known.default_code for known in self._operation.errors
-        )
-        verdict = judge(error, modelled=modelled)
+        verdict = judge(error, modelled=self._is_modelled(error))
         self._report(throttled=verdict is Verdict.THROTTLED)
         if isinstance(error, ServiceError):
             error.retryable = verdict is not Verdict.FINAL
@@ -349,6 +348,23 @@ class Call:
         if verdict is Verdict.THROTTLED:
             self._shared.limits.throttled(self._operation.name, delay)
         return delay
+
+    def _is_modelled(self, error: ServiceError | TransportError) -> bool:
+        """Whether it is one of those that the model lists for the operation."""
+        return isinstance(error, ServiceError) and any(
+            error.code == known.default_code for known in self._operation.errors
+        )
+
+    async def _require_unchanged(self, error: ServiceError | TransportError) -> None:
+        """Find out whether a request was refused because its bytes are not those that were hashed and signed.
+
+        Raises:
+            BlobError: They are not.
+        """
+        if not isinstance(error, ServiceError) or self._is_modelled(error):
+            return
+        if await self._prepared.changed(self._shared.executor):
+            raise BlobError(self._operation.method, ("a blob has changed since it was hashed",)) from error
 
     def _corrects_clock(self, failure: _Failure) -> bool:
         """Whether the signature was refused for our clock, which is then set right: once a call."""

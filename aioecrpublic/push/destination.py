@@ -23,6 +23,7 @@ from aioecrpublic.push.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from concurrent.futures import Executor
 
     from aioecrpublic._runtime.call import Call
     from aioecrpublic._runtime.shapes import Operation, RequestT, ResponseT
@@ -47,6 +48,11 @@ class Destination:
     repository_name: str
     registry_id: str | None = None
     retries: int = 0
+
+    @property
+    def executor(self) -> Executor:
+        """The client's worker threads."""
+        return self.client._core.opened().executor  # noqa: SLF001 - shared with the client's calls
 
     async def call(self, operation: Operation[RequestT, ResponseT], request: RequestT) -> ResponseT:
         """Call ``operation``, counting what had to be sent again."""

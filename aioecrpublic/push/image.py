@@ -115,7 +115,7 @@ class ImagePush:
             include_nondistributable=self._options.include_nondistributable,
         )
         for blob in graph.blobs:
-            check_layer_size(blob.digest, blob.size)
+            check_layer_size(f"layer {blob.digest}", blob.size)
         self._configs = graph.configs
         # A blob may have the very bytes of a manifest: what is uploaded is not put yet.
         self._there = {blob.digest: asyncio.Event() for blob in graph.blobs}
@@ -165,7 +165,8 @@ class ImagePush:
         else:
             blob = BytesBlob(descriptor, config)
         try:
-            return await LayerUpload(self._destination, blob, self._upload).run()
+            name = f"{self._source.name}: blob {descriptor.digest}"
+            return await LayerUpload(self._destination, blob, self._upload, name).run()
         finally:
             await blob.close()
 

@@ -23,7 +23,9 @@ from aioecrpublic._generated.types import (
     InitiateLayerUploadRequest,
     UploadLayerPartRequest,
 )
+from aioecrpublic._runtime.body import BlobError
 from aioecrpublic._runtime.errors import ServiceError, TransportError
+from aioecrpublic.images import ImageError
 from aioecrpublic.push.budget import MIB
 from aioecrpublic.push.errors import PushError
 from aioecrpublic.push.events import (
@@ -38,7 +40,7 @@ from aioecrpublic.push.parts import LayerBytes
 from aioecrpublic.push.patience import Patience
 from aioecrpublic.push.prefetch import PreparedPart
 from aioecrpublic.push.result import LayerResult
-from aioecrpublic.push.sizes import LARGEST_PART, check_layer_size, choose_part_size
+from aioecrpublic.push.sizes import LARGEST_PART, choose_part_size
 from aioecrpublic.push.upload import RESTARTING, Upload, UploadLostError, ask_where, standing
 
 if TYPE_CHECKING:
@@ -78,13 +80,14 @@ class LayerUpload:
         destination: Where it goes.
         blob: The opened blob.
         options: What all layers of a push have in common.
+        name: What the blob is called in messages.
     """
 
-    def __init__(self, destination: Destination, blob: Blob, options: UploadOptions) -> None:
+    def __init__(self, destination: Destination, blob: Blob, options: UploadOptions, name: str) -> None:
         self.destination = destination
         self._options = options
         self._descriptor = blob.descriptor
-        self._bytes = LayerBytes(blob, destination.client._core.opened().executor)  # noqa: SLF001 - shared workers
+        self._bytes = LayerBytes(blob, destination.executor, name)
         self._patience = Patience(f"layer {blob.descriptor.digest}")
         self._confirmed = 0
         self._resumed = 0
@@ -102,7 +105,6 @@ class LayerUpload:
             ServiceError: The service refuses it for a reason that trying again does not mend.
         """
         descriptor, emitter = self._descriptor, self._options.emitter
-        check_layer_size(descriptor.digest, descriptor.size)
         await emitter.emit(
             LayerStarted(digest=descriptor.digest, size=descriptor.size, media_type=descriptor.media_type)
         )
@@ -196,6 +198,9 @@ class LayerUpload:
                 await self._send(upload, current)
                 await current.release()
                 current = None
+        except BlobError as error:
+            what = f"{self._bytes.name}: its bytes changed while they were being pushed"
+            raise ImageError(f"{what} ({error})") from error
         finally:
             left = [part for part in (current, following) if part is not None]
             for part in left:

@@ -9,18 +9,19 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from aioecrpublic._runtime.body import blob_reader, read_now
+from aioecrpublic._runtime.body import BlobError, blob_reader, read_exactly, read_now
 from aioecrpublic._runtime.threads import in_thread
 from aioecrpublic.images import ImageError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from concurrent.futures import Executor
     from hashlib import _Hash
 
-    from aioecrpublic._runtime.shapes import BlobReader
+    from aioecrpublic._runtime.shapes import BlobInput, BlobReader
     from aioecrpublic.images import Blob, Descriptor
 
-_HASH_SLICE = 1024 * 1024
+_HASH_SLICE = 4 * 1024 * 1024
 
 
 class LayerBytes:
@@ -29,11 +30,13 @@ class LayerBytes:
     Args:
         blob: The opened blob.
         executor: Worker threads, for bytes that are hashed without being sent.
+        name: What the blob is called in messages.
     """
 
-    def __init__(self, blob: Blob, executor: Executor) -> None:
+    def __init__(self, blob: Blob, executor: Executor, name: str) -> None:
         self.descriptor: Descriptor = blob.descriptor
         self.buffered: bool = blob.buffered
+        self.name = name
         # Where the bytes end that were last handed to the connection.
         self.sent = 0
         self._blob = blob
@@ -54,18 +57,38 @@ class LayerBytes:
             ImageError: They are not what the descriptor says, or cannot be read.
         """
         algorithm = self.descriptor.digest.partition(":")[0]
-        digest = hashlib.new(algorithm)
-        for first in range(0, self.descriptor.size, _HASH_SLICE):
-            length = min(_HASH_SLICE, self.descriptor.size - first)
-            data = blob_reader(await self._blob.read(first, length))
-            await in_thread(self._executor, _extend, digest, data)
-        found = f"{algorithm}:{digest.hexdigest()}"
+        found = await digest_of(
+            self._blob.read, self.descriptor.size, self._executor, self.name, algorithm=algorithm
+        )
         if found != self.descriptor.digest:
-            raise ImageError(f"blob {self.descriptor.digest}: its bytes have the digest {found}")
+            raise ImageError(f"{self.name}: its bytes have the digest {found}")
+
+
+async def digest_of(
+    read: Callable[[int, int], Awaitable[BlobInput]],
+    size: int,
+    executor: Executor,
+    name: str,
+    *,
+    algorithm: str = "sha256",
+) -> str:
+    """The digest of ``size`` bytes, of which ``read`` gives any range; they are hashed in worker threads.
+
+    Raises:
+        ImageError: They cannot be read; it names ``name``.
+    """
+    digest = hashlib.new(algorithm)
+    try:
+        for first in range(0, size, _HASH_SLICE):
+            data = blob_reader(await read(first, min(_HASH_SLICE, size - first)))
+            await in_thread(executor, _extend, digest, data)
+    except BlobError as error:
+        raise ImageError(f"{name}: cannot be read: {error}") from error
+    return f"{algorithm}:{digest.hexdigest()}"
 
 
 def _extend(digest: _Hash, data: BlobReader) -> None:
-    digest.update(data.read_at(0, len(data)))
+    digest.update(read_exactly(data, 0, len(data)))
 
 
 class Part:

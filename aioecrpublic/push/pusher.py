@@ -11,7 +11,7 @@ import attrs
 from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic.images import open_image
 from aioecrpublic.push.attached import Pushed, as_attachable, push_attached
-from aioecrpublic.push.blobs import LayerInput, open_blob
+from aioecrpublic.push.blobs import LayerInput, name_of, open_blob
 from aioecrpublic.push.budget import MemoryBudget, budget_of
 from aioecrpublic.push.destination import Destination
 from aioecrpublic.push.events import Emitter, LayerSkipped
@@ -21,7 +21,7 @@ from aioecrpublic.push.journal import Journal
 from aioecrpublic.push.layer import LayerUpload, UploadOptions
 from aioecrpublic.push.repository import KnownLayers
 from aioecrpublic.push.result import LayerResult, PushResult
-from aioecrpublic.push.sizes import check_layer_size, check_part_size
+from aioecrpublic.push.sizes import check_part_size
 
 if TYPE_CHECKING:
     import os
@@ -81,12 +81,12 @@ class Pusher:
     async def upload(self, job: ImageJob, blob: LayerInput, digest: str | None) -> LayerResult:
         """Upload one layer, unless it is there."""
         destination = self._destination(job)
-        opened = await asyncio.to_thread(open_blob, blob, digest)
+        opened = await open_blob(blob, digest, destination.executor)
         try:
             descriptor = opened.descriptor
-            check_layer_size(descriptor.digest, descriptor.size)
             if not await destination.has(descriptor.digest):
-                result = await LayerUpload(destination, opened, self._upload).run()
+                name = name_of(blob, descriptor.digest)
+                result = await LayerUpload(destination, opened, self._upload, name).run()
                 return attrs.evolve(result, retries=result.retries + destination.retries)
             if self._upload.journal is not None:
                 await self._upload.journal.forget(destination, descriptor.digest)

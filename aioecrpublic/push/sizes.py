@@ -34,16 +34,16 @@ def check_part_size(part_size: int | None, budget: MemoryBudget) -> None:
         )
 
 
-def check_layer_size(digest: str, size: int) -> None:
-    """Refuse a layer that the service cannot store.
+def check_layer_size(name: str, size: int) -> None:
+    """Refuse a layer that the service cannot store; ``name`` is for the message.
 
     Raises:
         ImageError: It is empty, or larger than 10 000 MiB.
     """
     if size == 0:
-        raise ImageError(f"layer {digest} is empty; the service cannot store an empty layer")
+        raise ImageError(f"{name} is empty; the service cannot store an empty layer")
     if size > LARGEST_LAYER:
-        raise ImageError(f"layer {digest} is {size} bytes, at most {LARGEST_LAYER} (10 000 MiB)")
+        raise ImageError(f"{name} is {size} bytes, at most {LARGEST_LAYER} (10 000 MiB)")
 
 
 def choose_part_size(asked: int | None, wanted: int | None, size: int, room: int = LARGEST_PART) -> int:

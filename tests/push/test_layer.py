@@ -144,7 +144,9 @@ class Uploading:
     async def run(
         self, data: bytes = DATA, *, journal: Journal | None = None, buffered: bool = False, **options: Any
     ) -> LayerResult:
-        blob = open_blob(data, options.get("digest", DIGEST))
+        destination = Destination(self.client, REPOSITORY, options.get("registry_id"))
+        digest = options.get("digest", DIGEST)
+        blob = await open_blob(data, digest, destination.executor)
         blob.buffered = buffered
         upload = UploadOptions(
             part_size=options.get("part_size"),
@@ -152,9 +154,8 @@ class Uploading:
             emitter=Emitter(self.tell),
             journal=journal,
         )
-        destination = Destination(self.client, REPOSITORY, options.get("registry_id"))
         try:
-            return await LayerUpload(destination, blob, upload).run()
+            return await LayerUpload(destination, blob, upload, f"blob {digest}").run()
         finally:
             assert self.budget.used == 0
 

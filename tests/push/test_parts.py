@@ -25,7 +25,7 @@ def executor() -> Iterator[ThreadPoolExecutor]:
 
 def layer(data: bytes, executor: ThreadPoolExecutor, digest: str | None = None) -> LayerBytes:
     digest = digest or f"sha256:{hashlib.sha256(data).hexdigest()}"
-    return LayerBytes(ReaderBlob(blob_reader(data), digest, lambda: None), executor)
+    return LayerBytes(ReaderBlob(blob_reader(data), digest), executor, f"blob {digest}")
 
 
 async def test_parts_are_ranges_of_the_layer(executor: ThreadPoolExecutor) -> None:
@@ -69,7 +69,7 @@ async def test_bytes_that_are_not_in_memory_are_not_sent_yet(executor: ThreadPoo
         def read_at(self, offset: int, length: int, /) -> bytes:
             return DATA[offset : offset + length]
 
-    bytes_ = LayerBytes(ReaderBlob(OnlySlowly(), f"sha256:{'0' * 64}", lambda: None), executor)
+    bytes_ = LayerBytes(ReaderBlob(OnlySlowly(), f"sha256:{'0' * 64}"), executor, "slow")
     part = await bytes_.part(5000, 100)
     part.read_at(0, 100)
     assert not part.read_now(0, memoryview(bytearray(50)))
