@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import attrs
 from multidict import CIMultiDict
 
+from aioecrpublic._common.dates import http_date
 from aioecrpublic._common.errors import ECRPublicError
 from aioecrpublic._runtime.body import BlobError
 from aioecrpublic._runtime.clock import ServiceClock
@@ -25,7 +26,6 @@ from aioecrpublic._runtime.retry import (
     Verdict,
     asked_delay,
     backoff,
-    http_date,
     judge,
 )
 from aioecrpublic._runtime.serde import SerdeError

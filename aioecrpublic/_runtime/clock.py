@@ -6,7 +6,7 @@ import datetime as dt
 import time
 from typing import TYPE_CHECKING, Final
 
-from aioecrpublic._runtime.retry import http_date
+from aioecrpublic._common.dates import http_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,13 +8,12 @@ shared by all calls of a client so that an outage is not answered with a storm.
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import email.utils
 import random
 import time
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from aioecrpublic._common.dates import retry_after_seconds, whole_number
 from aioecrpublic._runtime.errors import ServiceError, TransportError
 
 if TYPE_CHECKING:
@@ -56,7 +55,6 @@ _MAX_BACKOFF: Final = 20.0
 _THROTTLING_SCALE: Final = 1.0
 _TRANSIENT_SCALE: Final = 0.05
 _RETRY_AFTER_SLACK: Final = 5.0
-_MOST_DIGITS: Final = 12
 # Not the module's own sequence: a fleet of processes that are seeded alike would come back all at once.
 _RANDOM: Final = random.SystemRandom()
 
@@ -102,28 +100,10 @@ def backoff(verdict: Verdict, attempt: int, retry_after: float | None = None) ->
 def asked_delay(headers: Mapping[str, str]) -> float | None:
     """The seconds that the service asks to wait, if it does.
 
-    ``x-amz-retry-after`` is in milliseconds; ``Retry-After`` (RFC 9110, section 10.2.3) is in seconds or a
-    date, which is taken by the service's own clock if the reply tells it.
+    ``x-amz-retry-after`` is in milliseconds and comes before ``Retry-After``.
     """
-    for name, unit in (("x-amz-retry-after", 1000.0), ("Retry-After", 1.0)):
-        value = headers.get(name, "").strip()
-        if value.isascii() and value.isdigit():
-            # More digits than these only mean "very long", and the wait is bounded anyway.
-            return int(value[:_MOST_DIGITS]) / unit
-    until = http_date(headers.get("Retry-After"))
-    if until is None:
-        return None
-    now = http_date(headers.get("Date")) or dt.datetime.now(dt.UTC)
-    return max(0.0, (until - now).total_seconds())
-
-
-def http_date(value: str | None) -> dt.datetime | None:
-    """The moment that an HTTP header tells, or ``None`` where it does not."""
-    try:
-        moment = email.utils.parsedate_to_datetime(value or "")
-    except (ValueError, OverflowError):
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
+    milliseconds = whole_number(headers.get("x-amz-retry-after", "").strip())
+    return retry_after_seconds(headers) if milliseconds is None else milliseconds / 1000
 
 
 class RetryQuota:

@@ -12,6 +12,7 @@ from aioecrpublic.images.archive import ArchiveFiles, OCIArchive
 from aioecrpublic.images.docker_archive import DockerArchive, DockerFiles
 from aioecrpublic.images.errors import ImageError, shown
 from aioecrpublic.images.layout import LayoutSource, OCILayout
+from aioecrpublic.images.reference import hide_user
 from aioecrpublic.images.registry import RegistryImage
 from aioecrpublic.images.source import ImageSource, SourceLifecycle
 
@@ -62,7 +63,7 @@ def open_image(source: str | os.PathLike[str] | ImageSource) -> ImageSource:
             raise ImageError(f"{shown(text)}: no path; expected {_FORMS}")
         return _SOURCES[scheme](path, reference or None)
     if not text or (colon and scheme in _FOREIGN):
-        raise ImageError(f"{shown(text)} is no image source; expected {_FORMS}")
+        raise ImageError(f"{shown(hide_user(text))} is no image source; expected {_FORMS}")
     return DetectedImage(text)
 
 
@@ -135,9 +136,9 @@ def _detect(text: str) -> LayoutSource:
             continue
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise ImageError(f"{shown(text)}: {reason}") from error
+            raise ImageError(f"{shown(hide_user(text))}: {reason}") from error
         return _source_at(text[:end], text[end + 1 :] or None, status)
-    raise ImageError(f"{shown(text)}: no such file or directory; expected {_FORMS}")
+    raise ImageError(f"{shown(hide_user(text))}: no such file or directory; expected {_FORMS}")
 
 
 def _source_at(path: str, reference: str | None, status: os.stat_result) -> LayoutSource:

@@ -9,16 +9,16 @@ import attrs
 from aioecrpublic._common.oci import TAG
 from aioecrpublic.images.digest import check_digest, is_digest
 from aioecrpublic.images.errors import ImageError, shown
+from aioecrpublic.images.registry_urls import is_authority
 
 DOCKER_HUB = "docker.io"
 _HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
 _MAX_REPOSITORY = 255
 
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:]+\])(?::[0-9]{{1,5}})?")
 # OCI distribution specification, "Pulling manifests".
 _STEP = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_STEP}(?:/{_STEP})*")
+_ALGORITHM = re.compile(r"sha[0-9]+:")
 _COSIGN_SUFFIXES = ("sig", "att", "sbom")
 
 
@@ -56,19 +56,36 @@ def parse_reference(text: str) -> RegistryReference:
     name, at, digest = text.removeprefix("docker://").partition("@")
     host, repository, tag = _split(name)
     problem = None
-    if _HOST.fullmatch(host) is None:
-        problem = f"{shown(host)} is no host"
+    if at and not is_digest(digest):
+        last = digest.rpartition("@")[2]
+        problem = f"{shown(last)} is no digest"
+        if "/" in digest:
+            text = f"…@{last}"
+            problem = "a user name or password has no place in it; 'docker login' is for them"
+    elif not is_authority(host):
+        hint = " (zone ids of IPv6 addresses are not supported)" if "%" in host else ""
+        problem = f"{shown(host)} is no host{hint}"
     elif _REPOSITORY.fullmatch(repository) is None or len(repository) > _MAX_REPOSITORY:
         problem = f"{shown(repository)} is no repository name"
     elif tag is not None and TAG.fullmatch(tag) is None:
         problem = f"{shown(tag)} is no tag"
-    elif at and not is_digest(digest):
-        problem = f"{shown(digest)} is no digest"
     if problem is not None:
-        raise ImageError(f"{shown(text)}: {problem}; expected docker://HOST/REPOSITORY:TAG or …@DIGEST")
+        raise ImageError(
+            f"{shown(hide_user(text))}: {problem}; expected docker://HOST/REPOSITORY:TAG or …@DIGEST"
+        )
     if tag is None and not at:
         tag = "latest"
     return RegistryReference(host=host, repository=repository, tag=tag, digest=digest or None)
+
+
+def hide_user(text: str) -> str:
+    """Return text that may be USER:PASSWORD@HOST/REPOSITORY as it may be shown: from the ``@`` on.
+
+    A path or reference with an ``@`` in it, but no colon before that, is returned as it is.
+    """
+    user, at, rest = text.rpartition("@")
+    secret = ":" in user.removeprefix("docker://") and ("@" in user or _ALGORITHM.match(rest) is None)
+    return f"…@{rest}" if at and secret else text
 
 
 def familiar_name(name: str) -> str:

@@ -31,12 +31,16 @@ from aioecrpublic.images.manifest import MAX_MANIFEST_SIZE
 from aioecrpublic.images.reference import DOCKER_HUB, cosign_names, parse_reference
 from aioecrpublic.images.registry_auth import Authorizer
 from aioecrpublic.images.registry_blob import RegistryBlob
+from aioecrpublic.images.registry_headers import content_length, next_link
 from aioecrpublic.images.registry_http import Http, check_transient, failure, read_body
+from aioecrpublic.images.registry_urls import URLError, join_url, origin_of, show_origin
 from aioecrpublic.images.source import SourceLifecycle
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
+
+    from multidict import CIMultiDict
 
     from aioecrpublic.images.docker_config import RegistryCredentials
 
@@ -52,7 +56,7 @@ _MAX_PAGES = 100
 @attrs.frozen
 class _Reply:
     status: int
-    headers: Mapping[str, str]
+    headers: CIMultiDict[str]
     body: bytes
 
 
@@ -183,8 +187,8 @@ class RegistryImage(SourceLifecycle):
         reply = await self._connected.fetch("HEAD", path, what, limit=0)
         if reply.status == _NOT_FOUND:
             raise ImageError(f"{what} is missing")
-        size = reply.headers.get("Content-Length", "")
-        if reply.status == _OK and size.isdecimal() and int(size) != descriptor.size:
+        size = content_length(reply.headers)
+        if reply.status == _OK and size is not None and size != descriptor.size:
             raise ImageError(f"{what} has {size} bytes, but its descriptor says {descriptor.size}")
 
     async def referrers(self, digest: str) -> tuple[Descriptor, ...]:
@@ -290,9 +294,13 @@ class RegistryImage(SourceLifecycle):
             if reply.status == _NOT_FOUND:
                 return None
             found += _entries(reply.body, what)
-            path = _next_page(reply.headers.get("Link", ""))
-            if not path:
+            try:
+                link = next_link(reply.headers.getall("Link", []))
+            except ValueError as error:
+                raise ImageError(f"{what}: not a valid Link header: {error}") from None
+            if link is None:
                 return found
+            path = link
         raise ImageError(f"{what}: more than {_MAX_PAGES} pages")
 
 
@@ -342,10 +350,13 @@ class _Connection:
         return await self._http.retry(attempt, what)
 
     async def _send(self, method: str, path: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        url = self._base.join(yarl.URL(path, encoded=True))
-        if url.origin() != self._base.origin():
+        try:
+            url = join_url(self._base, path)
+        except URLError as error:
+            raise ImageError(f"{show_origin(self._base)}: the registry refers to {error}") from None
+        if origin_of(url) != origin_of(self._base):
             raise ImageError(
-                f"{self._base.origin()}: the registry refers to another host for its own answers"
+                f"{show_origin(self._base)}: the registry refers to another host for its own answers"
             )
         authorization = await self._authorizer.current()
         response = await self._http.send(method, url, headers=headers, authorization=authorization)
@@ -362,7 +373,7 @@ class _Connection:
     async def _renewed(self, response: aiohttp.ClientResponse, authorization: str | None) -> str | None:
         """Return what to ask again with, None if the response is what there is to be had."""
         # Only the registry may ask who we are, not whoever it redirects to.
-        if response.url.origin() != self._base.origin():
+        if origin_of(response.url) != origin_of(self._base):
             return None
         if response.status == _UNAUTHORIZED:
             challenges = response.headers.getall("WWW-Authenticate", [])
@@ -388,9 +399,3 @@ def _media_type(reply: _Reply, what: str) -> str:
 def _entries(raw: bytes, what: str) -> list[Descriptor]:
     entries = jsondoc.items(jsondoc.parse_object(raw, what), "manifests", what)
     return [parse_descriptor(entry, f"{what}: manifests[{number}]") for number, entry in enumerate(entries)]
-
-
-def _next_page(link: str) -> str:
-    """Return the target of a `Link` header of the relation `next`."""
-    target, _, parameters = link.partition(">")
-    return target.lstrip(" <") if 'rel="next"' in parameters or "rel=next" in parameters else ""

@@ -9,64 +9,38 @@ import asyncio
 import re
 from time import monotonic
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import attrs
 import yarl
 
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.errors import ImageError, shown
+from aioecrpublic.images.registry_headers import parse_challenges
 from aioecrpublic.images.registry_http import check_transient, failure, read_body
+from aioecrpublic.images.registry_urls import URLError, join_url, show_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from aioecrpublic.images.docker_config import RegistryCredentials
     from aioecrpublic.images.jsondoc import JSONObject
+    from aioecrpublic.images.registry_headers import Challenge
     from aioecrpublic.images.registry_http import Http
 
-_TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105 - a token of HTTP's grammar
-_SCHEME = re.compile(rf"[\s,]*({_TOKEN})(?=[\s,]|$)")
-_PARAMETER = re.compile(rf'[\s,]*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))')
 _BEARER_TOKEN = re.compile(r"[!-~]+")
 _OK = 200
 _REFUSED = frozenset({400, 401, 403})
 """How token services refuse credentials; that of public.ecr.aws says 400 to a password that has expired."""
 _CLIENT_ID = "aioecrpublic"
-_MAX_TOKEN = 1024 * 1024
+_MAX_ANSWER = 128 * 1024
+"""Bytes of a token service's answer; the headers that a token is sent in are far shorter."""
 _SHORTEST_LIFE = 60
 """Seconds; what a token service means that says nothing or less."""
+_LONGEST_LIFE = 24 * 60 * 60
+"""Seconds after which any token is fetched again."""
 _USED_LIFE = 0.9
 """The part of a token's life after which another is fetched."""
-
-
-@attrs.frozen
-class Challenge:
-    """One challenge of a `WWW-Authenticate` header."""
-
-    scheme: str
-    """In lower case."""
-    parameters: dict[str, str]
-
-
-def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
-    """Parse `WWW-Authenticate` headers (RFC 9110, section 11.6.1), as far as they are well-formed."""
-    challenges: list[Challenge] = []
-    for header in headers:
-        position = 0
-        while position < len(header):
-            parameter = _PARAMETER.match(header, position)
-            scheme = _SCHEME.match(header, position)
-            if parameter is not None and challenges:
-                quoted = parameter[2]
-                value = parameter[3] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-                challenges[-1].parameters.setdefault(parameter[1].lower(), value)
-                position = parameter.end()
-            elif scheme is not None:
-                challenges.append(Challenge(scheme[1].lower(), {}))
-                position = scheme.end()
-            else:
-                break
-    return challenges
 
 
 class _RefusedError(ImageError):
@@ -184,9 +158,11 @@ class Authorizer:
         self, challenge: Challenge, credentials: RegistryCredentials | None
     ) -> _Authorization:
         realm = self._realm(challenge)
-        what = f"{self._name}: token service {realm.origin()}"
-        asked = {"service": challenge.parameters.get("service", "")}
-        asked["scope"] = challenge.parameters.get("scope") or self._scope
+        what = f"{self._name}: token service {show_origin(realm)}"
+        asked = {
+            "service": self._parameter(challenge, "service"),
+            "scope": self._parameter(challenge, "scope") or self._scope,
+        }
         token = credentials and credentials.identity_token
         if token:
             form = {**asked, "grant_type": "refresh_token", "client_id": _CLIENT_ID, "refresh_token": token}
@@ -194,7 +170,7 @@ class Authorizer:
         else:
             response = await self._http.send(
                 "GET",
-                realm.extend_query(asked),
+                _with_query(realm, asked),
                 headers={},
                 authorization=credentials.basic if credentials else None,
             )
@@ -202,19 +178,34 @@ class Authorizer:
         if response.status != _OK:
             error = _RefusedError if response.status in _REFUSED else ImageError
             raise error(f"{what}: {await failure(response)}")
-        return _authorization(jsondoc.parse_object(await read_body(response, _MAX_TOKEN, what), what), what)
+        return _authorization(jsondoc.parse_object(await read_body(response, _MAX_ANSWER, what), what), what)
+
+    def _parameter(self, challenge: Challenge, name: str) -> str:
+        value = challenge.parameters.get(name, "")
+        if value and not value.isprintable():
+            raise ImageError(f"{self._name}: the registry's challenge has no valid {name}: {shown(value)}")
+        return value
 
     def _realm(self, challenge: Challenge) -> yarl.URL:
-        text = challenge.parameters.get("realm", "")
+        """Return the URL of the token service that a challenge names.
+
+        It may be of any host, as Docker Hub's is, for whoever answers for the registry is given its
+        credentials anyhow. At least nobody on the way shall read them: it is reached by https, unless the
+        registry itself is not.
+        """
+        realm = challenge.parameters.get("realm", "")
+        if not realm.lower().startswith(("http://", "https://")):
+            raise ImageError(f"{self._name}: the registry names no token service: its realm is no URL")
         try:
-            realm = yarl.URL(text)
-            realm.origin()
-        except ValueError:
-            raise ImageError(f"{self._name}: the registry names no token service: {shown(text)}") from None
-        # Credentials go there, and it may be anywhere: at least nobody on the way shall read them.
-        if realm.scheme != "https" and not (realm.scheme == "http" and self._registry.scheme == "http"):
-            raise ImageError(f"{self._name}: the token service {realm.origin()} is not reached by https")
-        return realm
+            return join_url(self._registry, realm)
+        except URLError as error:
+            raise ImageError(f"{self._name}: the registry's token service is {error}") from None
+
+
+def _with_query(url: yarl.URL, parameters: Mapping[str, str]) -> yarl.URL:
+    """Return a URL with parameters after its own, which stay as they are written."""
+    separator = "&" if url.raw_query_string else "?"
+    return yarl.URL(f"{url.with_fragment(None)}{separator}{urlencode(parameters)}", encoded=True)
 
 
 def _authorization(answer: JSONObject, where: str) -> _Authorization:
@@ -223,4 +214,5 @@ def _authorization(answer: JSONObject, where: str) -> _Authorization:
         raise ImageError(f"{where}: the answer holds no token")
     life = answer.get("expires_in")
     seconds = life if isinstance(life, int | float) else _SHORTEST_LIFE
-    return _Authorization(f"Bearer {token}", monotonic() + max(seconds, _SHORTEST_LIFE) * _USED_LIFE)
+    seconds = min(max(seconds, _SHORTEST_LIFE), _LONGEST_LIFE)
+    return _Authorization(f"Bearer {token}", monotonic() + seconds * _USED_LIFE)

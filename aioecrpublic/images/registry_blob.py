@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import io
-import re
 from asyncio import sleep
 from typing import TYPE_CHECKING
 
 from aioecrpublic.images.errors import ImageError
 from aioecrpublic.images.handles import check_range
 from aioecrpublic.images.pages import Pages
+from aioecrpublic.images.registry_headers import check_encodings, content_length, parse_content_range
 from aioecrpublic.images.registry_http import (
     NETWORK_ERRORS,
     TransientError,
     backoff,
-    check_encoding,
     describe,
     failure,
 )
@@ -35,7 +34,6 @@ _WORTH_IT = 1024 * 1024
 _READ = 256 * 1024
 _LARGE = 1024 * 1024
 """Bytes from which a range is worth pages of its own."""
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+|\*)")
 _OK = 200
 _PARTIAL = 206
 _NOT_FOUND = 404
@@ -160,23 +158,22 @@ class RegistryBlob:
 
     async def _check(self, response: aiohttp.ClientResponse, position: int) -> int:
         """Check what the registry says of its response, and return the position it starts at."""
-        check_encoding(response, self._name)
+        check_encodings(response.headers, self._name)
         if response.status == _NOT_FOUND:
             response.close()
             raise ImageError(f"{self._name} is missing")
         if response.status == _OK:
-            self._check_size(response.content_length)
+            self._check_size(content_length(response.headers))
             return 0
         if response.status == _PARTIAL and position:
             return self._check_content_range(response, position)
         raise ImageError(f"{self._name}: {await failure(response)}")
 
     def _check_content_range(self, response: aiohttp.ClientResponse, position: int) -> int:
-        stated = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        if stated is None or int(stated[1]) != position:
+        stated = parse_content_range(response.headers)
+        if stated is None or stated.first != position:
             raise TransientError("the registry has sent another range than it was asked for")
-        if stated[3] != "*":
-            self._check_size(int(stated[3]))
+        self._check_size(stated.size)
         return position
 
     def _check_size(self, size: int | None) -> None:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import logging
 import random
-import re
-import time
 import urllib.request
 from asyncio import sleep
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
 import attrs
-import yarl
 
 from aioecrpublic._common.addresses import is_this_machine
+from aioecrpublic._common.dates import retry_after_seconds
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.errors import ImageError, shown
+from aioecrpublic.images.registry_headers import check_encodings
+from aioecrpublic.images.registry_urls import URLError, join_url, origin_of, show_origin
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+
+    import yarl
 
 T = TypeVar("T")
 
@@ -30,7 +31,6 @@ MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _MAX_ERROR = 16 * 1024
-_SECONDS = re.compile(r"[0-9]{1,9}")
 _FIRST_DELAY = 0.2
 _LONGEST_DELAY = 5.0
 _LONGEST_WAIT = 60.0
@@ -75,7 +75,7 @@ class Http:
         Raises:
             ImageError: a redirect leads nowhere, in circles or from https to http.
         """
-        origin = url.origin()
+        origin = origin_of(url)
         for _ in range(MAX_REDIRECTS + 1):
             sent = {"Accept-Encoding": "identity", **headers}
             if authorization is not None:
@@ -95,9 +95,9 @@ class Http:
                 return response
             response.release()
             url = _redirected(url, location)
-            if url.origin() != origin:
+            if origin_of(url) != origin:
                 authorization = None
-        raise ImageError(f"{origin}: more than {MAX_REDIRECTS} redirects")
+        raise ImageError(f"{show_origin(url)}: more than {MAX_REDIRECTS} redirects")
 
     async def retry(self, work: Callable[[], Awaitable[T]], what: str) -> T:
         """Do something until it goes well.
@@ -146,7 +146,7 @@ def check_transient(response: aiohttp.ClientResponse) -> None:
     """
     if response.status in _TRANSIENT_STATUSES:
         response.close()
-        wait = _retry_after(response.headers.get("Retry-After"))
+        wait = min(retry_after_seconds(response.headers) or 0.0, _LONGEST_WAIT)
         raise TransientError(f"{response.status} {response.reason}", wait)
 
 
@@ -171,7 +171,11 @@ async def read_body(response: aiohttp.ClientResponse, limit: int, what: str) -> 
     Raises:
         ImageError: it is longer, or compressed although that was not asked for.
     """
-    check_encoding(response, what)
+    try:
+        check_encodings(response.headers, what)
+    except ImageError:
+        response.close()
+        raise
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
@@ -181,47 +185,16 @@ async def read_body(response: aiohttp.ClientResponse, limit: int, what: str) -> 
     return bytes(body)
 
 
-def check_encoding(response: aiohttp.ClientResponse, what: str) -> None:
-    """Check that a body is sent as it is.
-
-    Raises:
-        ImageError: it is encoded, so that neither its size nor its digest would be right.
-    """
-    encoding = response.headers.get("Content-Encoding", "identity")
-    if encoding.lower() != "identity":
-        response.close()
-        raise ImageError(f"{what}: sent with Content-Encoding {shown(encoding)}, which was not asked for")
-
-
 def _redirected(url: yarl.URL, location: str) -> yarl.URL:
     try:
-        # As it is: a signed URL is not the same after re-encoding.
-        target = url.join(yarl.URL(location, encoded=True))
-        target.origin()
-    except ValueError:
-        raise ImageError(f"{url.origin()}: redirected to something that is no URL") from None
-    if target.scheme not in {"http", "https"} or (url.scheme == "https" and target.scheme == "http"):
-        raise ImageError(f"{url.origin()}: redirected from https to {target.scheme}, which is not followed")
-    return target
-
-
-def _retry_after(value: str | None) -> float:
-    """Return the seconds that a `Retry-After` header asks for (RFC 9110, section 10.2.3)."""
-    if value is None:
-        return 0.0
-    try:
-        wait = (
-            float(value)
-            if _SECONDS.fullmatch(value)
-            else parsedate_to_datetime(value).timestamp() - time.time()
-        )
-    except (ValueError, OverflowError):
-        return 0.0
-    return min(max(wait, 0.0), _LONGEST_WAIT)
+        return join_url(url, location)
+    except URLError as error:
+        raise ImageError(f"{show_origin(url)}: redirected to {error}, which is not followed") from None
 
 
 def _proxy(url: yarl.URL) -> str | None:
-    if is_this_machine(url.authority) or urllib.request.proxy_bypass(f"{url.host}:{url.port}"):
+    authority = url.raw_authority
+    if is_this_machine(authority) or urllib.request.proxy_bypass(authority):
         return None
     proxy = urllib.request.getproxies().get(url.scheme)
     # curl and most others take HOST:PORT too, for a proxy that speaks http.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic.images import RegistryImage
-from aioecrpublic.images.reference import parse_reference
+from aioecrpublic.images.reference import hide_user, parse_reference
 from aioecrpublic.push.api import DEFAULT_JOBS, push_image
 
 if TYPE_CHECKING:
@@ -104,5 +104,7 @@ def _opened_by(source: RegistryImage | str) -> RegistryImage:
     if isinstance(source, RegistryImage):
         return source
     if not source.startswith(_SCHEME):
-        raise ConfigurationError(f"source {source!r} is not {_SCHEME}HOST/REPOSITORY:TAG or …@DIGEST")
+        raise ConfigurationError(
+            f"source {hide_user(source)!r} is not {_SCHEME}HOST/REPOSITORY:TAG or …@DIGEST"
+        )
     return RegistryImage(source)

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aioecrpublic.images import ImageError
+from aioecrpublic.images import ImageError, open_image
 from aioecrpublic.images.reference import familiar_name, parse_reference
+from tests.support.secrets import assert_hidden
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -25,6 +26,7 @@ DIGEST = "sha256:" + "a" * 64
         ("localhost:5000/app:1", "localhost:5000/app:1"),
         ("host:5000/app", "host:5000/app:latest"),
         ("[::1]:5000/app", "[::1]:5000/app:latest"),
+        ("docker://[2001:db8::1]/team/app:1", "[2001:db8::1]/team/app:1"),
         (f"quay.io/x/y@{DIGEST}", f"quay.io/x/y@{DIGEST}"),
         (f"quay.io/x/y:1@{DIGEST}", f"quay.io/x/y:1@{DIGEST}"),
     ],
@@ -52,7 +54,13 @@ def test_a_digest_wins_over_a_tag() -> None:
         ("ghcr.io/a?x=y", "is no repository name"),
         ("ghcr.io/" + "a" * 256, "is no repository name"),
         ("a..b/c", "'a..b' is no host"),
-        ("user@host.example/a", "is no digest"),
+        ("user@host.example/a", "a user name or password has no place in it"),
+        ("user:password@host.example/a", "a user name or password has no place in it"),
+        ("host.example/a@b@c", "'c' is no digest"),
+        ("[fe80::1%eth0]:5000/a", "is no host (zone ids of IPv6 addresses are not supported)"),
+        ("[::g]/a", "'[::g]' is no host"),
+        ("host:99999/a", "'host:99999' is no host"),
+        ("host:0/a", "'host:0' is no host"),
         ("https://ghcr.io/a", "'https:' is no host"),
         ("host:port/a", "'host:port' is no host"),
         ("ghcr.io/a:", "'' is no tag"),
@@ -68,6 +76,29 @@ def test_other_names_are_refused(text: str, message: str) -> None:
         parse_reference(text)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "user:hunter2hunter2@host.example/a:1",
+        "docker://user:hunter2hunter2@host.example/a",
+        "user:hunter2/hunter2@host.example/a",
+        "user:hunter2@hunter2@host.example/a",
+        f"user:hunter2hunter2@host.example/a@{DIGEST}",
+        "hunter2hunter2@host.example/a",
+        "https://user:hunter2hunter2@host.example/a",
+        "user:hunter2hunter2@host.example",
+    ],
+)
+async def test_a_password_in_a_name_is_not_repeated(text: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        parse_reference(text)
+    assert_hidden(caught.value, ["hunter2"])
+    if "://" in text or ":" in text.partition("@")[0]:
+        with pytest.raises(ImageError) as caught:
+            await open_image(text).open()
+        assert_hidden(caught.value, ["hunter2"])
 
 
 @given(st.text(st.sampled_from("aZ0./:@-_[] \n"), max_size=30))

@@ -457,9 +457,10 @@ class TestRedirects:
         ("location", "message"),
         [
             ("/loop", "more than 5 redirects"),
-            ("ftp://127.0.0.1/x", "redirected from https to ftp|redirected from http"),
-            ("http://[", "redirected to something that is no URL"),
-            ("file:///etc/passwd", "no URL|not followed"),
+            ("ftp://127.0.0.1/x", "redirected to something that is neither http nor https, which is not"),
+            ("http://[", "redirected to something that is not a valid URL"),
+            ("file:///etc/passwd", "not followed"),
+            ("http://user:password@127.0.0.1/x", "redirected to a URL with a user name or password in it"),
         ],
     )
     async def test_redirects_that_lead_nowhere(
@@ -475,7 +476,7 @@ class TestRedirects:
         assert str(registry_http._redirected(url, "https://other.example/y?a=%2F")) == (
             "https://other.example/y?a=%2F"
         )
-        with pytest.raises(ImageError, match="redirected from https to http, which is not followed"):
+        with pytest.raises(ImageError, match="redirected to http from https, which is not followed"):
             registry_http._redirected(url, "http://example.com/x")
 
 
@@ -574,9 +575,15 @@ class TestIdentity:
             ),
             ("Negotiate", CREDENTIALS, "the registry asks for 'negotiate', not for Bearer or Basic"),
             ("", CREDENTIALS, "the registry asks for 'nothing'"),
-            ('Bearer service="x"', CREDENTIALS, "the registry names no token service: ''"),
-            ('Bearer realm="::"', CREDENTIALS, "the registry names no token service: '::'"),
-            ('Bearer realm="ftp://x/y"', CREDENTIALS, "the token service ftp://x is not reached by https"),
+            ('Bearer service="x"', CREDENTIALS, "the registry names no token service"),
+            ('Bearer realm="::"', CREDENTIALS, "the registry names no token service: its realm is no URL"),
+            ('Bearer realm="ftp://x/y"', CREDENTIALS, "the registry names no token service"),
+            (
+                'Bearer realm="http://a:b@x/y"',
+                CREDENTIALS,
+                "token service is a URL with a user name or password",
+            ),
+            ('Bearer realm="http://x/y",service="\x1b[31m"', CREDENTIALS, "has no valid service"),
         ],
     )
     async def test_no_way_in(
