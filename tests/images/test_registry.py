@@ -583,7 +583,7 @@ class TestIdentity:
                 CREDENTIALS,
                 "token service is a URL with a user name or password",
             ),
-            ('Bearer realm="http://x/y",service="\x1b[31m"', CREDENTIALS, "has no valid service"),
+            ('Bearer realm="http://x/y",service="\u202e"', CREDENTIALS, "has no valid service"),
         ],
     )
     async def test_no_way_in(
