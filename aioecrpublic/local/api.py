@@ -14,7 +14,8 @@ from aioecrpublic._generated.service import SERVICE
 from aioecrpublic._runtime.errors import ServiceError
 from aioecrpublic._runtime.serde import MissingMemberError, Serde, SerdeError
 from aioecrpublic._runtime.validate import problems
-from aioecrpublic.local.operations import HANDLERS
+from aioecrpublic.local.disk import NO_SPACE, is_no_space
+from aioecrpublic.local.operations import FREEING_ROOM, HANDLERS, TAKING_ROOM
 from aioecrpublic.local.operations.policies import authorize
 from aioecrpublic.local.state import Context
 
@@ -106,7 +107,10 @@ class Api:
             return ApiReply(200, self._call(call, body), request_id)
         except ServiceError as error:
             return self.refuse(error, request_id)
-        except Exception:  # noqa: BLE001 - a server answers its own faults too
+        except Exception as error:  # noqa: BLE001 - a server answers its own faults too
+            if is_no_space(error):
+                _log.warning("%s failed, request %s: %s", call.operation.name, request_id, NO_SPACE)
+                return self.refuse(_no_space(), request_id)
             _log.exception("%s failed, request %s", call.operation.name, request_id)
             return self.refuse(ServerException("Internal failure"), request_id)
 
@@ -128,10 +132,23 @@ class Api:
         context = Context(self._state, caller)
         authorize(context, operation.name, request)
         try:
-            response = HANDLERS[operation.name](context, request)
+            response = self._handle(operation.name, context, request)
         except UnicodeEncodeError as error:
             raise ServiceError("half of a surrogate pair", code="SerializationException") from error
         return self._serde.encode_response(operation, response)
+
+    def _handle(self, name: str, context: Context, request: Any) -> Any:
+        handler = HANDLERS[name]
+        if name in FREEING_ROOM:
+            return self._state.disk.free(lambda: handler(context, request))
+        if name in TAKING_ROOM:
+            self._state.disk.require_room()
+        return handler(context, request)
+
+
+def _no_space() -> ServiceError:
+    """Return the error of a full disk, which no client takes for one that passes by itself."""
+    return ServiceError(NO_SPACE, code="InsufficientStorageException", status=507)
 
 
 def _as_aws(found: tuple[str, ...]) -> str:

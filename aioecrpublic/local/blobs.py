@@ -8,7 +8,7 @@ import itertools
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, Literal
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,29 +46,25 @@ class BlobStore:
             # Its parts are acknowledged later: they would be lost with the file's name.
             _sync_directory(self._uploads)
 
-    def append(self, upload_id: str, offset: int, data: bytes) -> None:
-        """Write ``data`` at ``offset`` for good, over whatever an interrupted attempt left behind it."""
-        view = memoryview(data)
-        with self.open_upload(upload_id, offset) as file:
-            for start in range(0, len(view), _WRITE):
-                file.write(view[start : start + _WRITE])
-            self.sync(file)
+    def open_upload(self, upload_id: str, offset: int) -> UploadFile:
+        """An upload's file, to be written on from ``offset``; what was behind it is cut off.
 
-    def open_upload(self, upload_id: str, offset: int) -> BinaryIO:
-        """An upload's file, to be written on from ``offset``; what was behind it is cut off."""
-        file = _open(self._upload(upload_id), os.O_RDWR, "r+b")
-        file.seek(offset)
-        file.truncate()
-        return file
+        Raises:
+            FileNotFoundError: It is not there.
+        """
+        return UploadFile(self._upload(upload_id), offset, durable=self._durable)
 
     def digest(self, upload_id: str, size: int) -> str:
         """The digest of the first ``size`` bytes of an upload; what is behind them was never acknowledged."""
         digest = hashlib.sha256()
         with self.open_upload(upload_id, size) as file:
-            file.seek(0)
-            while data := file.read(_SLICE):
-                digest.update(data)
+            for piece in file.pieces():
+                digest.update(piece)
         return f"sha256:{digest.hexdigest()}"
+
+    def upload_size(self, upload_id: str) -> int:
+        """Return how many bytes an upload's file has."""
+        return self._upload(upload_id).stat().st_size
 
     def keep(self, upload_id: str, digest: str) -> None:
         """Make an upload the layer with ``digest``; its own file stays until it is dropped.
@@ -88,10 +84,15 @@ class BlobStore:
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         if not self.has(digest):
             name = f"{digest[7:15]}-{digest[15:19]}-{digest[19:23]}-{digest[23:27]}-{digest[27:39]}"
-            self._upload(name).write_bytes(b"")
-            self.append(name, 0, data)
-            self.keep(name, digest)
-            self.drop_upload(name)
+            self._upload(name).touch()
+            try:
+                with self.open_upload(name, 0) as file:
+                    file.write(data)
+                    file.sync()
+                    self.keep(name, digest)
+                    file.keep()
+            finally:
+                self.drop_upload(name)
         return digest
 
     def drop_upload(self, upload_id: str) -> None:
@@ -112,7 +113,7 @@ class BlobStore:
         Raises:
             FileNotFoundError: It is not there.
         """
-        return _open(self.path(digest), os.O_RDONLY, "rb")
+        return os.fdopen(_open(self.path(digest), os.O_RDONLY), "rb")
 
     def read(self, digest: str) -> bytes:
         """Read a whole layer.
@@ -151,16 +152,70 @@ class BlobStore:
             raise ValueError(f"{upload_id!r} is not an upload id")
         return self._uploads / upload_id
 
-    def sync(self, file: BinaryIO) -> None:
-        """See to it that what was written to a file survives."""
-        file.flush()
+
+class UploadFile:
+    """An upload's file that is written on; what is not kept is cut off again when it is closed.
+
+    Nothing is buffered: what a full disk did not take must not be written after all, when it is closed.
+
+    Args:
+        path: The file.
+        offset: Where to go on; what is behind it is cut off.
+        durable: Whether what is synced has to survive a power cut.
+    """
+
+    def __init__(self, path: Path, offset: int, *, durable: bool) -> None:
+        self._durable = durable
+        self._kept = self._end = offset
+        self._descriptor = _open(path, os.O_RDWR)
+        try:
+            os.ftruncate(self._descriptor, offset)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Write all of ``data`` behind what was written."""
+        left = memoryview(data)
+        while left:
+            count = os.pwrite(self._descriptor, left[:_WRITE], self._end)
+            self._end += count
+            left = left[count:]
+
+    def sync(self) -> None:
+        """See to it that what was written survives."""
         if self._durable:
-            os.fsync(file.fileno())
+            os.fsync(self._descriptor)
+
+    def keep(self) -> None:
+        """Let what was written so far stay."""
+        self._kept = self._end
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the bytes of the file, piece by piece."""
+        start = 0
+        while piece := os.pread(self._descriptor, _SLICE, start):
+            start += len(piece)
+            yield piece
+
+    def close(self) -> None:
+        """Close the file."""
+        try:
+            if self._end > self._kept:
+                os.ftruncate(self._descriptor, self._kept)
+        finally:
+            os.close(self._descriptor)
 
 
-def _open(path: Path, flags: int, mode: Literal["rb", "r+b"]) -> BinaryIO:
+def _open(path: Path, flags: int) -> int:
     """Open a file that is what its name says: a link would lead out of the registry's directory."""
-    return os.fdopen(os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC), mode)
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def _sync_directory(path: Path) -> None:

@@ -116,41 +116,50 @@ class Database:
     def __init__(
         self, path: Path, *, durable: bool, store_id: str | None = None, create: bool = True
     ) -> None:
+        self._path = path
+        self._durable = durable
         self._lock = threading.Lock()
-        is_there = is_registry_database(path)
-        if not is_there and not create:
-            raise LostDatabaseError("the registry's database is empty")
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection: sqlite3.Connection | None = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False
+        )
         try:
-            self._prepare(durable=durable)
-            if is_there:
-                self._check()
-            else:
+            # Before anything is changed in it.
+            is_blank = _is_blank(self._connection)
+            if not is_blank or not create:
+                _require_registry(self._connection)
+            self._configure(self._connection)
+            if is_blank:
                 self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT")
+            _require_whole(self._connection)
             self.store_id: str = self._sign(store_id or str(uuid.uuid4()))
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
 
-    def _prepare(self, *, durable: bool) -> None:
-        self._connection.row_factory = sqlite3.Row
+    def _configure(self, connection: sqlite3.Connection) -> None:
+        connection.row_factory = sqlite3.Row
         for pragma in (
             "journal_mode = WAL",
-            f"synchronous = {'FULL' if durable else 'OFF'}",
+            f"synchronous = {'FULL' if self._durable else 'OFF'}",
             "foreign_keys = ON",
+            # Not on a disk that may be full.
+            "temp_store = MEMORY",
         ):
-            self._connection.execute(f"PRAGMA {pragma}")
+            connection.execute(f"PRAGMA {pragma}")
 
-    def _check(self) -> None:
-        """Refuse a damaged database: files are removed by what it says."""
-        (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
-        if found != "ok":
-            raise sqlite3.DatabaseError(f"the registry's database is damaged: {found}")
+    def _reconnect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        try:
+            self._configure(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _sign(self, store_id: str) -> str:
         """Give the database its id and the application's, unless it has them; return its id."""
         with self.transaction() as cursor:
-            if _pragma(self._connection, "application_id") != _APPLICATION_ID:
+            if cursor.value("PRAGMA application_id") != _APPLICATION_ID:
                 cursor.run(f"PRAGMA application_id = {_APPLICATION_ID}")
             cursor.run("INSERT OR IGNORE INTO setting VALUES (?, ?)", _STORE_ID, store_id)
             found: str = cursor.value("SELECT value FROM setting WHERE name = ?", _STORE_ID)
@@ -160,20 +169,46 @@ class Database:
     def transaction(self) -> Generator[Cursor, None, None]:
         """A transaction: committed at the end, rolled back if anything is raised in it."""
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
+            if self._connection is None:
+                self._connection = self._reconnect()
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
             try:
-                yield Cursor(self._connection)
-                self._connection.execute("COMMIT")
+                yield Cursor(connection)
+                connection.execute("COMMIT")
             except BaseException:
-                # A commit that fails may have rolled back already.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                self._roll_back(connection)
                 raise
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        try:
+            # A commit that fails may have rolled back already.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            # It could not begin another transaction: the next one gets a new connection.
+            self._connection = None
+            connection.close()
+
+    def size(self) -> int:
+        """Return how many bytes the database has on the disk, without its log."""
+        return self._path.stat().st_size
+
+    def shrink_log(self) -> None:
+        """Bring the log into the database and cut it off.
+
+        Raises:
+            sqlite3.Error: There is no room for that, or the disk fails.
+        """
+        with self._lock:
+            if self._connection is not None:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close the file; waits for a transaction that is running."""
         with self._lock:
-            self._connection.close()
+            if self._connection is not None:
+                self._connection.close()
 
 
 class Cursor:
@@ -201,40 +236,34 @@ class Cursor:
         return None if row is None else row[0]
 
 
-def is_registry_database(path: Path) -> bool:
-    """Say whether a file is the database of a registry; ``False`` if it is empty or not there.
+def require_registry_database(path: Path) -> None:
+    """Refuse a file that is not the database of a registry; neither it nor anything beside it is changed.
 
-    Neither the file nor anything beside it is changed. To open a database can be to change it, to recover it
-    from its log for instance. So it is read as a medium that cannot be written, without its log. If there are
-    no tables in it yet they may be in the log: then copies are looked at.
+    To open a database can be to change it: what its log has is brought into it, for instance. So it is opened
+    as one on a medium that cannot be written; or a copy is, if there is a log, without which the file may be
+    half a database.
 
     Raises:
         sqlite3.Error: It is no database.
-        OSError: It is one of another version or of another application, or cannot be read.
+        OSError: It is empty, one of another version or of another application, or cannot be read.
     """
-    if not path.exists():
-        return False
-    with closing(sqlite3.connect(_read_only(path), uri=True)) as connection:
-        if not _is_blank(connection):
-            _require_registry(connection)
-            return True
     log = Path(f"{path}-wal")
-    if not log.exists():
-        return False
     with tempfile.TemporaryDirectory(prefix="aioecrpublic-local-") as scratch:
-        copy = Path(scratch) / path.name
-        shutil.copyfile(path, copy)
-        shutil.copyfile(log, f"{copy}-wal")
-        with closing(sqlite3.connect(copy)) as connection:
-            if _is_blank(connection):
-                return False
+        uri = f"file:{quote_from_bytes(bytes(path.absolute()))}?mode=ro&immutable=1"
+        if log.exists():
+            copy = Path(scratch) / "copy"
+            shutil.copyfile(path, copy)
+            shutil.copyfile(log, f"{copy}-wal")
+            uri = f"file:{copy}"
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
             _require_registry(connection)
-            return True
 
 
-def _read_only(path: Path) -> str:
-    """Return the URI by which SQLite opens a file without locks, logs or writes."""
-    return f"file:{quote_from_bytes(bytes(path.absolute()))}?mode=ro&immutable=1"
+def _require_whole(connection: sqlite3.Connection) -> None:
+    """Refuse a damaged database: files are removed by what it says."""
+    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if found != "ok":
+        raise sqlite3.DatabaseError(f"the registry's database is damaged: {found}")
 
 
 def _is_blank(connection: sqlite3.Connection) -> bool:
@@ -243,6 +272,8 @@ def _is_blank(connection: sqlite3.Connection) -> bool:
 
 def _require_registry(connection: sqlite3.Connection) -> None:
     """Refuse a database that is not a registry's by its application id, its version and all of its tables."""
+    if _is_blank(connection):
+        raise LostDatabaseError("the registry's database is empty")
     version = _pragma(connection, "user_version")
     with closing(sqlite3.connect(":memory:")) as model:
         model.executescript(_SCHEMA)

@@ -23,7 +23,8 @@ import attrs
 from aioecrpublic._common.fileio import FileTooLargeError, kind_of, read_regular
 from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic.local.blobs import BLOBS, UPLOADS, has_files
-from aioecrpublic.local.database import Database, LostDatabaseError, is_registry_database
+from aioecrpublic.local.database import Database, LostDatabaseError, require_registry_database
+from aioecrpublic.local.disk import RESERVE, Reserve, with_room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ id: {}
 _MARK_LIMIT: Final = 4096
 _ID: Final = re.compile(r"^id: ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$", re.MULTILINE)
 # What the registry makes in its directory, and what each has to be.
-_FILES: Final = (_LOCK, MARK, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
+_FILES: Final = (_LOCK, MARK, RESERVE, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
 _DIRECTORIES: Final = (UPLOADS, BLOBS.parent, BLOBS)
 _PREFIX: Final = re.compile(r"[0-9a-f]{2}")
 _SHOWN: Final = 3
@@ -87,7 +88,7 @@ def claim(path: Path, stack: contextlib.ExitStack) -> DataDirectory:
         raise _refused(path, _reason(error, path)) from error
 
 
-def open_database(directory: DataDirectory, *, durable: bool) -> Database:
+def open_database(directory: DataDirectory, reserve: Reserve, *, durable: bool) -> Database:
     """Open or make the database of a directory that was claimed, and mark the directory if it has no mark.
 
     A directory that is new is marked first, so that a start which is interrupted in between can be repeated.
@@ -98,10 +99,15 @@ def open_database(directory: DataDirectory, *, durable: bool) -> Database:
     path, marked = directory.path, directory.store_id is not None
     there = (path / DATABASE).exists()
     store_id = directory.store_id or str(uuid.uuid4())
+
+    def open_it() -> Database:
+        return Database(path / DATABASE, durable=durable, store_id=store_id, create=directory.is_new)
+
     try:
         if not marked and not there:
             _mark(path, store_id)
-        database = Database(path / DATABASE, durable=durable, store_id=store_id, create=directory.is_new)
+        # A database needs room even to be opened.
+        database = with_room(open_it, reserve.release)
     except OSError as error:
         hint = f"; {_LOST}" if isinstance(error, LostDatabaseError) else ""
         raise _refused(path, _reason(error, path) + hint) from error
@@ -148,9 +154,10 @@ def _not_a_registry(path: Path, names: set[str]) -> str | None:
     if DATABASE not in names or not _is(path / DATABASE, stat.S_IFREG):
         return f"it has {_some(names)}, and no file {MARK}"
     try:
-        return None if is_registry_database(path / DATABASE) else f"its {DATABASE} is empty"
+        require_registry_database(path / DATABASE)
     except (OSError, sqlite3.Error) as error:
         return f"its {DATABASE}: {error}"
+    return None
 
 
 def _misshapen(path: Path) -> Iterator[tuple[Path, str]]:

@@ -7,12 +7,13 @@ import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from aioecrpublic.local.disk import NO_SPACE
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterable, Iterator
     from concurrent.futures import Executor
 
-    from aioecrpublic.local.blobs import BlobStore
-    from aioecrpublic.local.database import Cursor, Database
+    from aioecrpublic.local.database import Cursor
     from aioecrpublic.local.state import State
 
 _log = logging.getLogger("aioecrpublic.local")
@@ -20,32 +21,35 @@ _log = logging.getLogger("aioecrpublic.local")
 _BATCH: Final = 64
 
 
-def clear_up(database: Database, blobs: BlobStore) -> None:
-    """Remove files of uploads that no row names, rows that have no file; run before anything else does."""
-    with database.transaction() as cursor:
-        uploads = {row["id"] for row in cursor.rows("SELECT id FROM upload")}
-        files = set(blobs.uploads())
-        for upload_id in uploads - files:
-            cursor.run("DELETE FROM upload WHERE id = ?", upload_id)
-    for upload_id in files - uploads:
-        blobs.drop_upload(upload_id)
-    _drop_blobs(database, blobs)
+def clear_up(state: State) -> None:
+    """Mend what an interrupted registry left: uploads and their files; run before anything else is done."""
+    state.disk.free(lambda: _forget_lost_uploads(state))
+    drop_unnamed(state, state.blobs.uploads(), state.blobs.digests())
+    if not state.disk.reserve_room():
+        _log.warning("%s Until there is, the registry only reads and deletes.", NO_SPACE)
 
 
 def sweep(state: State) -> None:
     """Forget uploads that were abandoned and layers that no image has, and remove what nothing names."""
-    before = state.forgotten_before()
-    with state.database.transaction() as cursor:
-        abandoned = cursor.rows("DELETE FROM upload WHERE touched_at < ? RETURNING id", before)
-        cursor.run(
-            "DELETE FROM layer WHERE touched_at < ? AND NOT EXISTS ("
-            "SELECT 1 FROM reference WHERE reference.repository = layer.repository"
-            " AND reference.digest = layer.digest AND kind = 'layer')",
-            before,
-        )
-    for upload in abandoned:
-        state.blobs.drop_upload(upload["id"])
-    _drop_blobs(state.database, state.blobs)
+    state.disk.free(lambda: _forget_abandoned(state))
+    drop_unnamed(state, state.blobs.uploads(), state.blobs.digests())
+    state.disk.reserve_room()
+
+
+def drop_unnamed(state: State, uploads: Iterable[str], digests: Iterable[str]) -> None:
+    """Remove those files of uploads and layers that the database does not know.
+
+    Files are made, and become layers, within transactions: what is unnamed within one can be removed in it.
+    """
+    for names, is_named, drop in (
+        (uploads, _is_upload, state.blobs.drop_upload),
+        (digests, _is_named, state.blobs.drop),
+    ):
+        for batch in _batches(list(names)):
+            with state.database.transaction() as cursor:
+                for name in batch:
+                    if not is_named(cursor, name):
+                        drop(name)
 
 
 @asynccontextmanager
@@ -69,14 +73,38 @@ async def sweeping(state: State, threads: Executor) -> AsyncGenerator[None, None
         await asyncio.wait([task])
 
 
-def _drop_blobs(database: Database, blobs: BlobStore) -> None:
-    digests = list(blobs.digests())
-    for start in range(0, len(digests), _BATCH):
-        # Blobs become layers within transactions: what is unnamed within one can be removed in it.
-        with database.transaction() as cursor:
-            for digest in digests[start : start + _BATCH]:
-                if not _is_named(cursor, digest):
-                    blobs.drop(digest)
+def _forget_lost_uploads(state: State) -> None:
+    """Delete uploads whose file has not all that was acknowledged; cut off what was not."""
+    blobs = state.blobs
+    files = set(blobs.uploads())
+    with state.database.transaction() as cursor:
+        for row in cursor.rows("SELECT id, received FROM upload"):
+            upload_id, received = row
+            if upload_id not in files or blobs.upload_size(upload_id) < received:
+                cursor.run("DELETE FROM upload WHERE id = ?", upload_id)
+            elif blobs.upload_size(upload_id) > received:
+                blobs.open_upload(upload_id, received).close()
+
+
+def _forget_abandoned(state: State) -> None:
+    before = state.forgotten_before()
+    with state.database.transaction() as cursor:
+        cursor.run("DELETE FROM upload WHERE touched_at < ?", before)
+        cursor.run(
+            "DELETE FROM layer WHERE touched_at < ? AND NOT EXISTS ("
+            "SELECT 1 FROM reference WHERE reference.repository = layer.repository"
+            " AND reference.digest = layer.digest AND kind = 'layer')",
+            before,
+        )
+
+
+def _batches(names: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(names), _BATCH):
+        yield names[start : start + _BATCH]
+
+
+def _is_upload(cursor: Cursor, upload_id: str) -> bool:
+    return cursor.row("SELECT 1 FROM upload WHERE id = ?", upload_id) is not None
 
 
 def _is_named(cursor: Cursor, digest: str) -> bool:

@@ -22,6 +22,7 @@ from aioecrpublic.local.api import Api
 from aioecrpublic.local.apiside import LARGE_AT_ONCE, ApiSide
 from aioecrpublic.local.blobs import BlobStore
 from aioecrpublic.local.datadir import claim, open_database
+from aioecrpublic.local.disk import Disk, Reserve
 from aioecrpublic.local.faults import FaultSchedule
 from aioecrpublic.local.garbage import clear_up, sweeping
 from aioecrpublic.local.listening import listening
@@ -49,7 +50,9 @@ _THREADS = 8
 class LocalECRPublic:
     """An ECR Public on this machine, as an async context manager.
 
-    Its registry has the id ``123456789012`` and the alias ``local``.
+    Its registry has the id ``123456789012`` and the alias ``local``. On a full disk it goes on reading and
+    deleting; it refuses what takes room with HTTP 507 (``InsufficientStorageException``), which no client
+    retries by itself.
 
     Args:
         data_dir: Where everything is kept, made if it is not there; ``None`` is a temporary directory that is
@@ -183,21 +186,24 @@ class LocalECRPublic:
         # Nobody restarts on a temporary directory, so it need not survive a power cut.
         durable = self._data_dir is not None
         directory = claim(self._directory(stack), stack)
-        database = open_database(directory, durable=durable)
-        stack.callback(database.close)
+        path = directory.path
         try:
-            blobs = BlobStore(directory.path, durable=durable)
-            clear_up(database, blobs)
+            reserve = Reserve(path)
+            database = open_database(directory, reserve, durable=durable)
+            stack.callback(database.close)
+            state = State(
+                database=database,
+                blobs=BlobStore(path, durable=durable),
+                disk=Disk(database, reserve),
+                settings=self._settings,
+                clock=self._clock,
+                token_key=_token_key(database),
+                base_url=lambda: self._url,
+            )
+            clear_up(state)
         except (OSError, sqlite3.Error) as error:
-            raise ConfigurationError(f"data_dir {directory.path}: {error}") from error
-        return State(
-            database=database,
-            blobs=blobs,
-            settings=self._settings,
-            clock=self._clock,
-            token_key=_token_key(database),
-            base_url=lambda: self._url,
-        )
+            raise ConfigurationError(f"data_dir {path}: {error}") from error
+        return state
 
     def _directory(self, stack: contextlib.ExitStack) -> Path:
         """Return where everything is kept; a temporary directory is removed when ``stack`` is closed."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from aioecrpublic.local.blobs import BlobStore
     from aioecrpublic.local.database import Cursor, Database
+    from aioecrpublic.local.disk import Disk
     from aioecrpublic.local.signature import Caller
 
 
@@ -70,6 +71,7 @@ class State:
     Attributes:
         database: What is known.
         blobs: The bytes.
+        disk: What they are on.
         settings: How it behaves.
         clock: The time, in UTC.
         token_key: What authorization tokens are sealed with.
@@ -79,6 +81,7 @@ class State:
 
     database: Database
     blobs: BlobStore
+    disk: Disk
     settings: Settings
     clock: Callable[[], dt.datetime]
     token_key: bytes

@@ -8,8 +8,6 @@ import os
 import shutil
 import socket
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import uuid
 from contextlib import closing
@@ -24,12 +22,13 @@ from aioecrpublic import ConfigurationError
 from aioecrpublic.local import LocalECRPublic
 from aioecrpublic.local import database as database_module
 from aioecrpublic.local.datadir import MARK, claim, open_database
+from aioecrpublic.local.disk import Reserve
 from tests.local.rules.helpers import boto, push_small_image, running
 from tests.support.oci import digest_of
 from tests.support.soak import SOAK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 DATABASE = "registry.sqlite"
 LAYER = b"layer"
@@ -50,7 +49,7 @@ def snapshot(directory: Path) -> dict[str, object]:
 def take(directory: Path) -> None:
     """Claim a directory and open its database, as a registry does at its start."""
     with contextlib.ExitStack() as stack:
-        open_database(claim(directory, stack), durable=False).close()
+        open_database(claim(directory, stack), Reserve(directory), durable=False).close()
 
 
 def refused_untouched(directory: Path, says: str) -> None:
@@ -394,25 +393,6 @@ def test_a_name_of_any_bytes_is_a_directory(tmp_path: Path) -> None:
     directory = tmp_path / "100% \udce9 #?&"
     for _ in range(2):
         take(directory)
-
-
-@pytest.fixture
-def mounted(tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """Mounts small file systems; only root can."""
-    points: list[Path] = []
-
-    def mount(options: str) -> Path:
-        point = tmp_path / f"mount-{len(points)}"
-        point.mkdir(exist_ok=True)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(point)], check=True)
-        points.append(point)
-        return point
-
-    if os.geteuid() or sys.platform != "linux":
-        pytest.skip("only root mounts file systems")
-    yield mount
-    for point in points:
-        subprocess.run(["umount", "-l", str(point)], check=True)
 
 
 def test_a_file_system_that_cannot_be_written(mounted: Callable[..., Path]) -> None:

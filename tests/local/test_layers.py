@@ -26,6 +26,7 @@ from aioecrpublic.errors import (
 )
 from aioecrpublic.local.blobs import BlobStore
 from aioecrpublic.local.database import Database
+from aioecrpublic.local.disk import Disk, Reserve
 from aioecrpublic.local.operations import layers
 from aioecrpublic.local.state import Context, Settings, State
 from tests.local.rules.helpers import Clock, digest_of
@@ -55,6 +56,7 @@ def context(tmp_path: Path, clock: Clock) -> Iterator[Context]:
         state = State(
             database=database,
             blobs=BlobStore(tmp_path, durable=False),
+            disk=Disk(database, Reserve(tmp_path)),
             settings=SETTINGS,
             clock=clock,
             token_key=b"",
@@ -373,11 +375,13 @@ def test_an_upload_that_is_forgotten_while_its_part_is_written_is_none(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = begin(context)
+    open_upload = context.state.blobs.open_upload
 
-    def forget(*_: object) -> None:
+    def forget(*arguments: Any) -> Any:
         row(context, "DELETE FROM upload RETURNING id")
+        return open_upload(*arguments)
 
-    monkeypatch.setattr(context.state.blobs, "append", forget)
+    monkeypatch.setattr(context.state.blobs, "open_upload", forget)
     with refused(UploadNotFoundException, no_upload(upload)):
         send(context, upload, 0, b"12345")
 
@@ -389,7 +393,7 @@ def test_missing_layers_are_those_of_the_repository(context: Context) -> None:
     assert missing == [nowhere, elsewhere]
 
 
-@pytest.mark.parametrize("work", ["append", "digest"])
+@pytest.mark.parametrize("work", ["open_upload", "digest"])
 def test_uploads_do_not_wait_for_each_other(
     context: Context, monkeypatch: pytest.MonkeyPatch, work: str
 ) -> None:
@@ -406,7 +410,7 @@ def test_uploads_do_not_wait_for_each_other(
 
     monkeypatch.setattr(context.state.blobs, work, dawdle)
     with ThreadPoolExecutor(2) as threads:
-        if work == "append":
+        if work == "open_upload":
             first = threads.submit(send, context, slow, 5, b"67890")
         else:
             first = threads.submit(complete, context, slow, digest_of(b"12345"))  # type: ignore[arg-type]

@@ -92,21 +92,26 @@ def upload_layer_part(
             find_repository(cursor, name)
             upload = _upload(context, cursor, name, request.upload_id)
         _check_part(request, upload, len(data), state.settings)
-        with _gone(name, request.upload_id):
-            state.blobs.append(upload["id"], request.part_first_byte, data)
-        with state.database.transaction() as cursor:
-            changed = cursor.run(
-                "UPDATE upload SET received = received + ?, touched_at = ?,"
-                " smallest_part = coalesce(min(smallest_part, last_part), last_part), last_part = ?,"
-                " parts = parts + 1"
-                " WHERE id = ?",
-                len(data),
-                state.now(),
-                len(data),
-                upload["id"],
-            )
-        if not changed:
-            raise _no_upload(name, request.upload_id)
+        with (
+            _gone(name, request.upload_id),
+            state.blobs.open_upload(upload["id"], request.part_first_byte) as file,
+        ):
+            file.write(data)
+            file.sync()
+            with state.database.transaction() as cursor:
+                changed = cursor.run(
+                    "UPDATE upload SET received = received + ?, touched_at = ?,"
+                    " smallest_part = coalesce(min(smallest_part, last_part), last_part), last_part = ?,"
+                    " parts = parts + 1"
+                    " WHERE id = ?",
+                    len(data),
+                    state.now(),
+                    len(data),
+                    upload["id"],
+                )
+            if not changed:
+                raise _no_upload(name, request.upload_id)
+            file.keep()
     return types.UploadLayerPartResponse(
         registry_id=REGISTRY_ID,
         repository_name=name,

@@ -12,6 +12,7 @@ from aioecrpublic._generated.errors import (
     RepositoryNotEmptyException,
 )
 from aioecrpublic.local.accounts import REGISTRY_ID
+from aioecrpublic.local.garbage import drop_unnamed
 from aioecrpublic.local.operations.catalog import store_catalog
 from aioecrpublic.local.operations.resource_tags import store_tags
 from aioecrpublic.local.state import Context, arn_of, find_repository, moment, page, uri_of
@@ -76,7 +77,7 @@ def describe_repositories(
 def delete_repository(
     context: Context, request: types.DeleteRepositoryRequest
 ) -> types.DeleteRepositoryResponse:
-    """DeleteRepository; what it held is collected as garbage."""
+    """DeleteRepository, with the files of all that nothing else has."""
     name = request.repository_name
     with context.state.database.transaction() as cursor:
         find_repository(cursor, name, request.registry_id)
@@ -87,9 +88,9 @@ def delete_repository(
                 "because it still contains images"
             )
         uploads = cursor.rows("SELECT id FROM upload WHERE repository = ?", name)
+        layers = cursor.rows("SELECT digest FROM layer WHERE repository = ?", name)
         cursor.run("DELETE FROM repository WHERE name = ?", name)
-    for upload in uploads:
-        context.state.blobs.drop_upload(upload["id"])
+    drop_unnamed(context.state, [row["id"] for row in uploads], [row["digest"] for row in layers])
     return types.DeleteRepositoryResponse(repository=_repository(row))
 
 

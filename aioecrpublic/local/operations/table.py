@@ -43,3 +43,23 @@ HANDLERS: Final[dict[str, Handler]] = {
     "UntagResource": resource_tags.untag_resource,
     "UploadLayerPart": layers.upload_layer_part,
 }
+
+TAKING_ROOM: Final = frozenset({
+    "CompleteLayerUpload",
+    "CreateRepository",
+    "InitiateLayerUpload",
+    "PutImage",
+    "PutRegistryCatalogData",
+    "PutRepositoryCatalogData",
+    "SetRepositoryPolicy",
+    "TagResource",
+    "UploadLayerPart",
+})  # fmt: skip
+"""What is not begun when the disk is full."""
+FREEING_ROOM: Final = frozenset({
+    "BatchDeleteImage",
+    "DeleteRepository",
+    "DeleteRepositoryPolicy",
+    "UntagResource",
+})  # fmt: skip
+"""What has to work when the disk is full."""

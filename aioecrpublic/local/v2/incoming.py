@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from aioecrpublic.local.v2.errors import unknown_upload
 
 if TYPE_CHECKING:
+    from aioecrpublic.local.blobs import UploadFile
     from aioecrpublic.local.state import State
 
 
@@ -23,7 +24,7 @@ class Incoming:
         self._state = state
         self._upload_id = upload_id
         self._received = received
-        self._file: BinaryIO | None = None
+        self._file: UploadFile | None = None
 
     def write(self, data: bytes | bytearray) -> None:
         """Write some.
@@ -41,7 +42,8 @@ class Incoming:
             V2Error: There is no such upload any more.
         """
         self.write(data)
-        self._state.blobs.sync(self._opened())
+        file = self._opened()
+        file.sync()
         with self._state.database.transaction() as cursor:
             changed = cursor.run(
                 "UPDATE upload SET received = ?, touched_at = ? WHERE id = ?",
@@ -51,14 +53,15 @@ class Incoming:
             )
         if not changed:
             raise unknown_upload()
+        file.keep()
         return self._received
 
     def close(self) -> None:
-        """Close the file, if there is one."""
+        """Close the file, if there is one; what was not settled is cut off."""
         if self._file is not None:
             self._file.close()
 
-    def _opened(self) -> BinaryIO:
+    def _opened(self) -> UploadFile:
         if self._file is None:
             try:
                 self._file = self._state.blobs.open_upload(self._upload_id, self._received)

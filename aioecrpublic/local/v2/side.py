@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from aioecrpublic.local.disk import NO_SPACE, is_no_space
 from aioecrpublic.local.listening import BodyTimeoutError, BodyTooLargeError
+from aioecrpublic.local.threads import run_to_its_end
 from aioecrpublic.local.v2.access import Access
 from aioecrpublic.local.v2.blobs import Blobs
 from aioecrpublic.local.v2.errors import API_VERSION, V2Error, unsupported
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     Handler: TypeAlias = Callable[[web.BaseRequest, Route, str], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger("aioecrpublic.local")
+_TAKING_ROOM: Final = frozenset({"PATCH", "POST", "PUT"})
 TOKENS: Final = frozenset({"/token/", "/token"})
 
 
@@ -39,6 +42,8 @@ class V2Side:
     """
 
     def __init__(self, state: State, threads: Executor) -> None:
+        self._disk = state.disk
+        self._threads = threads
         self._access = Access(state)
         manifests = Manifests(state, threads, self._access)
         blobs = Blobs(state, threads)
@@ -75,9 +80,13 @@ class V2Side:
             refused = V2Error(408, "BLOB_UPLOAD_INVALID", "the body took too long")
         except (ConnectionError, web.PayloadAccessError):
             raise
-        except Exception:  # noqa: BLE001 - a server answers its own faults too
-            _log.exception("%s %s failed", request.method, request.path)
-            refused = V2Error(500, "UNKNOWN", "internal failure")
+        except Exception as error:  # noqa: BLE001 - a server answers its own faults too
+            if is_no_space(error):
+                _log.warning("%s failed: %s", request.method, NO_SPACE)
+                refused = V2Error(507, "UNKNOWN", NO_SPACE)
+            else:
+                _log.exception("%s %s failed", request.method, request.path)
+                refused = V2Error(500, "UNKNOWN", "internal failure")
         response = refused.response()
         if not request.content.at_eof():
             # The rest of the body is not worth the wait.
@@ -101,4 +110,6 @@ class V2Side:
         handler = self._handlers.get((where.kind, request.method))
         if handler is None:
             raise unsupported()
+        if request.method in _TAKING_ROOM and not self._disk.has_room:
+            await run_to_its_end(self._threads, self._disk.require_room)
         return await handler(request, where, account)

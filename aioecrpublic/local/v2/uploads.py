@@ -107,7 +107,7 @@ class Uploads:
         Raises:
             V2Error: There is no such upload.
         """
-        await self._run(self._drop, request, where, account)
+        await self._run(self._state.disk.free, lambda: self._drop(request, where, account))
         return web.Response(status=204, headers=API_VERSION)
 
     async def _finish(
@@ -140,8 +140,7 @@ class Uploads:
         try:
             return await self._write(request, incoming, most)
         finally:
-            # Not to be cancelled: a file that is not closed is leaked.
-            incoming.close()
+            await self._run(incoming.close)
 
     async def _write(self, request: web.BaseRequest, incoming: Incoming, most: int) -> int:
         pending = bytearray()
