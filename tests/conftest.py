@@ -23,7 +23,8 @@ def no_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             ours = name.startswith("AWS_") or name == "AIOECRPUBLIC_REGISTRY_URL"
-            if ours or name.lower().endswith("_proxy") or name.endswith("_CA_BUNDLE"):
+            trusts = name.endswith("_CA_BUNDLE") or name.startswith("SSL_CERT_")
+            if ours or trusts or name.lower().endswith("_proxy"):
                 patch.delenv(name)
         patch.setenv("AWS_CONFIG_FILE", str(nowhere / "config"))
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere / "credentials"))

@@ -11,11 +11,20 @@ REGISTRY_URL = "AIOECRPUBLIC_REGISTRY_URL"
 
 
 def is_this_machine(authority: str) -> bool:
-    """Say whether `HOST` or `HOST:PORT` is a name or an address of this machine."""
-    host = yarl.URL(f"http://{authority}/").host or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
+    """Say whether ``HOST`` or ``HOST:PORT`` is a name or an address of this machine."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return is_loopback(yarl.URL(f"http://{authority}/").raw_host or "")
     except ValueError:
         return False
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host, an IPv6 address without its brackets, is a name or an address of this machine."""
+    name = host.rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from concurrent.futures import Executor
 
+    from aioecrpublic._common.http import Timeouts
     from aioecrpublic._runtime.body import Body
     from aioecrpublic._runtime.credentials import Credentials, CredentialSource
     from aioecrpublic._runtime.endpoints import Endpoint
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from aioecrpublic._runtime.serde import Serde
     from aioecrpublic._runtime.shapes import Operation, ResponseT, Service
     from aioecrpublic._runtime.signing import Signer
-    from aioecrpublic._runtime.transport import Reply, Timeouts, Transport
+    from aioecrpublic._runtime.transport import Reply, Transport
     from aioecrpublic._runtime.validate import Hint
 
 _log = logging.getLogger("aioecrpublic.call")
@@ -249,7 +250,9 @@ class Call:
         body = self._prepared
         _log.debug("%s: attempt %d, %d bytes", operation.name, self._attempt, body.length)
         try:
-            reply = await shared.transport.send(shared.endpoint.url, headers, body, self._options.timeouts)
+            reply = await shared.transport.send(
+                shared.endpoint.url, headers, body, self._options.timeouts, repeatable=operation.reads
+            )
             if reply.status in _OK:
                 return self._response(reply)
         except TransportError as broken:

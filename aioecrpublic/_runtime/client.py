@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 import attrs
 
+from aioecrpublic._common.http import Timeouts
 from aioecrpublic._runtime.call import Call, CallOptions
 from aioecrpublic._runtime.config import Arguments, check_retries
 from aioecrpublic._runtime.core import Core
 from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic._runtime.hooks import Hook, HookSet
 from aioecrpublic._runtime.paginate import Paginator
-from aioecrpublic._runtime.transport import Timeouts
 from aioecrpublic._runtime.useragent import user_agent
 
 if TYPE_CHECKING:

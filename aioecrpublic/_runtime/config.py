@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from aioecrpublic._runtime.endpoints import choose_endpoint, choose_region, find_proxy
+from aioecrpublic._common.proxy import Proxy, ProxyError, find_proxy
+from aioecrpublic._common.tls import CABundle, environment_bundle
+from aioecrpublic._runtime.endpoints import Endpoint, choose_endpoint, choose_region
 from aioecrpublic._runtime.errors import ConfigurationError
-from aioecrpublic._runtime.redact import show_secret
 from aioecrpublic._runtime.retry import MODES
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ class Settings:
         endpoint_url: Where requests go.
         max_attempts: Attempts of a call, the first included.
         retry_mode: ``standard`` or ``adaptive``.
-        ca_bundle: The file of trusted certificates, if it is not the system's.
-        proxy: The proxy for the endpoint, if there is one; its URL may have a password in it.
+        ca_bundle: The trusted certificates, if they are not the system's.
+        proxy: The proxy for the endpoint, if there is one.
         app_id: The application's id for the user agent.
     """
 
@@ -67,8 +68,8 @@ class Settings:
     endpoint_url: str
     max_attempts: int
     retry_mode: str
-    ca_bundle: str | None
-    proxy: str | None = attrs.field(repr=show_secret)
+    ca_bundle: CABundle | None
+    proxy: Proxy | None
     app_id: str | None
 
 
@@ -170,8 +171,8 @@ def resolve(service: Service, arguments: Arguments, source: _Source) -> Settings
         endpoint_url=endpoint,
         max_attempts=_max_attempts(arguments.max_attempts, source.value("max_attempts")),
         retry_mode=_retry_mode(arguments.retry_mode, source.value("retry_mode")),
-        ca_bundle=source.value("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or None,
-        proxy=find_proxy(endpoint),
+        ca_bundle=_ca_bundle(source),
+        proxy=_proxy(endpoint),
         app_id=source.value("user_agent_appid"),
     )
 
@@ -186,6 +187,21 @@ def check_retries(max_attempts: int | None, retry_mode: str | None) -> None:
         raise ConfigurationError(f"max_attempts is {max_attempts!r}, at least 1")
     if retry_mode is not None and retry_mode not in MODES:
         raise ConfigurationError(f"retry_mode is {retry_mode!r}, one of {', '.join(MODES)}")
+
+
+def _ca_bundle(source: _Source) -> CABundle | None:
+    if not os.environ.get("AWS_CA_BUNDLE"):
+        path = source.value("ca_bundle")
+        if path:
+            return CABundle(path, "the profile's ca_bundle")
+    return environment_bundle()
+
+
+def _proxy(endpoint: str) -> Proxy | None:
+    try:
+        return find_proxy(Endpoint.parse(endpoint).url)
+    except ProxyError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _flag(value: str | None) -> bool:

@@ -9,6 +9,7 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from aioecrpublic._common.threads import DaemonThreads
 from aioecrpublic._runtime.call import Shared
 from aioecrpublic._runtime.config import EnvironmentSource, SessionSource, needs_files, resolve
 from aioecrpublic._runtime.credentials import BotocoreSource, Credentials, StaticSource, check_credentials
@@ -69,7 +70,7 @@ class Core:
         self._sources: weakref.WeakSet[BotocoreSource] = weakref.WeakSet()
         # Two kinds of work that must not wait for each other: hashing, and whatever botocore waits for.
         self._workers = ThreadPoolExecutor(max_workers=_worker_count(), thread_name_prefix="aioecrpublic")
-        self._waiting = ThreadPoolExecutor(max_workers=4, thread_name_prefix="aioecrpublic-config")
+        self._waiting = DaemonThreads(4, "aioecrpublic-config")
 
     async def open(self) -> None:
         """Read the configuration and make the connection pool, once.
@@ -96,7 +97,7 @@ class Core:
         # Not waited for: a thread may be held up by a credential provider, and idle ones end at once. What is
         # still to be hashed is not cancelled: to those who await it, it would be as if they were.
         self._workers.shutdown(wait=False)
-        self._waiting.shutdown(wait=False, cancel_futures=True)
+        self._waiting.shutdown(cancel_futures=True)
         if shared is not None:
             await shared.transport.close()
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import attrs
 import yarl
 
-from aioecrpublic._common.addresses import is_this_machine
 from aioecrpublic._runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -104,30 +102,3 @@ def choose_endpoint(service: Service, region: str, custom: str | None, *, fips: 
         raise ConfigurationError(
             f"region {region!r} has no {variant + ' ' if variant else ''}endpoint of {service.service_id}"
         ) from None
-
-
-def find_proxy(url: str) -> str | None:
-    """The proxy that the environment names for ``url`` (``HTTPS_PROXY``, ``HTTP_PROXY``, ``NO_PROXY``).
-
-    This machine is never reached by one: from another, its loopback address is another's.
-
-    Raises:
-        ConfigurationError: The variable is not an http or https URL.
-    """
-    parts = urlsplit(url)
-    if is_this_machine(parts.netloc) or proxy_bypass(parts.netloc):
-        return None
-    proxy = getproxies().get(parts.scheme)
-    if not proxy:
-        return None
-    if proxy.startswith("//"):
-        proxy = f"http:{proxy}"
-    proxy = proxy if "://" in proxy else f"http://{proxy}"
-    try:
-        known = urlsplit(proxy).scheme in _DEFAULT_PORTS and bool(urlsplit(proxy).hostname)
-    except ValueError:
-        known = False
-    if not known:
-        # Its value is not shown: a proxy's URL may have a password in it.
-        raise ConfigurationError(f"{parts.scheme.upper()}_PROXY is not an http or https URL")
-    return proxy

@@ -131,6 +131,8 @@ class ResponseMetadata:
 
 
 _NO_METADATA = ResponseMetadata()
+# What the names of operations begin with that change nothing, as AWS gives them.
+_READING = ("BatchCheck", "BatchGet", "Describe", "Get", "Head", "List")
 
 
 @attrs.define(kw_only=True, eq=False, repr=False)
@@ -285,6 +287,11 @@ class Operation(Generic[RequestT, ResponseT]):
     pagination: Pagination | None = None
     quota: float | None = None
     regions: tuple[str, ...] | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing, by the names that AWS gives to such operations."""
+        return self.name.startswith(_READING)
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -1,21 +1,19 @@
-"""One HTTP exchange on aiohttp: a body out, a whole reply in, or a ``TransportError``."""
+"""One HTTP exchange: a body out, a whole reply in, or a ``TransportError``."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
-import ssl
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import aiohttp
 import attrs
-import yarl
 from aiohttp import payload
-from multidict import CIMultiDict, CIMultiDictProxy
 
+from aioecrpublic._common.http import Connections, Response, Settings, Timeouts, sending
+from aioecrpublic._common.tls import CABundleError, client_context
 from aioecrpublic._runtime.body import SLICE, SMALL_BODY, TLS_SLICE
 from aioecrpublic._runtime.errors import (
     BrokenReplyError,
@@ -31,13 +29,19 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
     from concurrent.futures import Executor
 
+    import yarl
     from aiohttp.abc import AbstractStreamWriter
 
+    from aioecrpublic._common.proxy import Proxy
+    from aioecrpublic._common.tls import CABundle
     from aioecrpublic._runtime.body import Body
 
 # The largest modelled reply is a page of 1 000 descriptions, far below this.
 MAX_REPLY = 32 * 1024 * 1024
-_NOT_OURS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_SETTINGS: Settings = {
+    "auto_decompress": True,
+    "skip_auto_headers": ("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+}
 _TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 
 
@@ -48,19 +52,6 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     data: bytes
-
-
-@attrs.frozen
-class Timeouts:
-    """Seconds: for a connection to be made, and for the peer to take or give the next bytes."""
-
-    connect: float
-    read: float
-    client: aiohttp.ClientTimeout = attrs.field(init=False, repr=False)
-
-    @client.default
-    def _client(self) -> aiohttp.ClientTimeout:
-        return aiohttp.ClientTimeout(total=None, sock_connect=self.connect, sock_read=self.read)
 
 
 class _StreamedBody(payload.Payload):
@@ -80,9 +71,10 @@ class _StreamedBody(payload.Payload):
         self.failure: Exception | None = None
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        async with contextlib.aclosing(self._body.stream(self._executor, self._slice_size)) as pieces:
-            while piece := await self._next(pieces):
-                await self._pass_on(writer, piece)
+        with sending():
+            async with contextlib.aclosing(self._body.stream(self._executor, self._slice_size)) as pieces:
+                while piece := await self._next(pieces):
+                    await self._pass_on(writer, piece)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return self._body.read().decode(encoding, errors)
@@ -104,20 +96,60 @@ class _StreamedBody(payload.Payload):
             raise self.failure from error
 
 
-class _Settings(TypedDict, total=False):
-    proxy: yarl.URL
-    skip_auto_headers: tuple[str, ...]
-    raise_for_status: bool
-    auto_decompress: bool
+class _Queue:
+    """At most so many exchanges at once, the others in the order in which they came."""
+
+    def __init__(self, limit: int) -> None:
+        self._free = limit
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._moved = 0.0
+
+    async def enter(self, patience: float) -> None:
+        """Wait for one's turn as long as the queue moves.
+
+        Raises:
+            TimeoutError: Nobody has left for ``patience`` seconds.
+        """
+        if self._free:
+            self._free -= 1
+            return
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        if not self._waiting:
+            self._moved = loop.time()
+        self._waiting.append(turn)
+        try:
+            await self._wait(turn, patience)
+        except BaseException:
+            if turn.done():
+                self.leave()
+            else:
+                self._waiting.remove(turn)
+            raise
+
+    async def _wait(self, turn: asyncio.Future[None], patience: float) -> None:
+        loop = asyncio.get_running_loop()
+        while not turn.done():
+            await asyncio.wait([turn], timeout=self._moved + patience - loop.time())
+            if not turn.done() and loop.time() >= self._moved + patience:
+                raise TimeoutError(f"no connection was free within {patience:g} s")
+
+    def leave(self) -> None:
+        """Make room for the next."""
+        if self._waiting:
+            self._moved = asyncio.get_running_loop().time()
+            self._waiting.popleft().set_result(None)
+        else:
+            self._free += 1
 
 
 class Transport:
-    """A connection pool, or the user's.
+    """A connection pool, or the user's session.
 
     Args:
-        session: The user's own session, which is never closed here; ``None`` makes one.
+        session: The user's own session, which is never closed here; ``None`` makes a pool.
         max_connections: The pool's size.
-        ca_bundle: A file of trusted certificates instead of the system's.
+        ca_bundle: The certificates to trust instead of the system's.
         proxy: The proxy to go through.
         executor: Worker threads for reading certificates.
     """
@@ -127,24 +159,15 @@ class Transport:
         *,
         session: aiohttp.ClientSession | None,
         max_connections: int,
-        ca_bundle: str | None,
-        proxy: str | None,
+        ca_bundle: CABundle | None,
+        proxy: Proxy | None,
         executor: Executor,
     ) -> None:
-        self._given = session is not None
-        self._session = session
-        self._max_connections = max_connections
+        self._connections = None if session is None else Connections(session)
+        # The user's session has a limit of its own.
+        self._queue = None if session is not None else _Queue(max_connections)
         self._ca_bundle = ca_bundle
-        self._settings: _Settings = {}
-        if proxy is not None:
-            self._settings["proxy"] = yarl.URL(proxy)
-        if self._given:
-            # What a session of the user's may have been told to do is told otherwise.
-            self._settings |= {
-                "skip_auto_headers": _NOT_OURS,
-                "raise_for_status": False,
-                "auto_decompress": True,
-            }
+        self._proxy = proxy
         self._executor = executor
         # A single thread encodes faster than most networks are. Four took a fifth more CPU time for a whole
         # push: glibc gives every thread a heap of its own, and what one of them allocates and the event loop
@@ -152,27 +175,35 @@ class Transport:
         self._encoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aioecrpublic-wire")
 
     async def open(self, *, tls: bool) -> None:
-        """Make the pool; reading the system's certificates happens in a worker thread."""
-        if self._given:
+        """Make the pool; reading the system's certificates happens in a worker thread.
+
+        Raises:
+            ConfigurationError: The trusted certificates cannot be read.
+        """
+        if self._connections is not None:
             return
-        context: ssl.SSLContext | bool = True
-        if tls:
-            context = await in_thread(self._executor, trust, self._ca_bundle)
-        connector = aiohttp.TCPConnector(limit=self._max_connections, ssl=context)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=_NOT_OURS,
-        )
+        try:
+            context = await in_thread(self._executor, client_context, self._ca_bundle) if tls else None
+        except CABundleError as error:
+            raise ConfigurationError(str(error)) from error
+        self._connections = Connections.open(context)
 
     async def close(self) -> None:
-        """Close the pool, unless it is the user's."""
+        """Break the connections off, unless they are the user's."""
         self._encoder.shutdown(wait=False)
-        if self._session is not None and not self._given:
-            await self._session.close()
+        if self._connections is not None:
+            await self._connections.close()
 
-    async def send(self, url: yarl.URL, headers: Mapping[str, str], body: Body, timeouts: Timeouts) -> Reply:
-        """Post ``body``.
+    async def send(
+        self,
+        url: yarl.URL,
+        headers: Mapping[str, str],
+        body: Body,
+        timeouts: Timeouts,
+        *,
+        repeatable: bool = False,
+    ) -> Reply:
+        """Post ``body``; ``repeatable`` says that doing so twice changes nothing.
 
         Raises:
             ConnectError: No connection, or it broke.
@@ -180,60 +211,56 @@ class Transport:
             BrokenReplyError: The reply was cut short or is far too large.
             ClientStateError: The pool is closed.
         """
-        session = self._session
-        if session is None or session.closed:
+        if self._queue is None:
+            return await self._exchange(url, headers, body, timeouts, repeatable=repeatable)
+        await self._queue.enter(timeouts.read)
+        try:
+            return await self._exchange(url, headers, body, timeouts, repeatable=repeatable)
+        finally:
+            self._queue.leave()
+
+    async def _exchange(
+        self, url: yarl.URL, headers: Mapping[str, str], body: Body, timeouts: Timeouts, *, repeatable: bool
+    ) -> Reply:
+        connections = self._connections
+        if connections is None or connections.closed:
             raise ClientStateError("the client's connections are closed")
         content = body.content
-        whole = content is not None and len(content) <= SMALL_BODY
-        slice_size = TLS_SLICE if url.scheme == "https" else SLICE
-        streamed = None if whole else _StreamedBody(body, self._encoder, timeouts.read, slice_size)
+        streamed: list[_StreamedBody] = []
+
+        def stream() -> _StreamedBody:
+            size = TLS_SLICE if url.scheme == "https" else SLICE
+            streamed.append(_StreamedBody(body, self._encoder, timeouts.read, size))
+            return streamed[-1]
+
         try:
-            response = await session.post(
+            response = await connections.request(
+                "POST",
                 url,
-                data=content if streamed is None else streamed,
+                timeouts,
                 headers=headers,
-                allow_redirects=False,
-                timeout=timeouts.client,
-                **self._settings,
+                body=content if content is not None and len(content) <= SMALL_BODY else stream,
+                proxy=self._proxy,
+                settings=_SETTINGS,
+                repeatable=repeatable,
             )
             try:
                 return Reply(response.status, response.headers, await _read(response))
             finally:
-                # Reading it whole gave the connection back; after anything less it is of no use.
                 response.close()
         except (aiohttp.ClientError, OSError) as error:
-            if streamed is not None and streamed.failure is not None:
-                raise streamed.failure from None
-            if isinstance(error, aiohttp.ClientResponseError):
-                _forget_secrets(error)
+            if streamed and streamed[-1].failure is not None:
+                raise streamed[-1].failure from None
             raise _translated(error, timeouts) from error
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    length = response.content_length
-    if length is not None and length <= MAX_REPLY and "Content-Encoding" not in response.headers:
-        return await response.read()
-    pieces, size = [], 0
-    async for piece in response.content.iter_any():
-        size += len(piece)
-        if size > MAX_REPLY:
-            raise _too_large(response.status)
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def _too_large(status: int) -> BrokenReplyError:
-    error = BrokenReplyError(f"a reply of more than {MAX_REPLY} bytes", status=status)
-    error.transient = False
-    return error
-
-
-def _forget_secrets(error: aiohttp.ClientResponseError) -> None:
-    """Take the request's headers and the proxy's password out of what the error shows of itself."""
-    url = error.request_info.real_url.with_user(None)
-    headers: CIMultiDict[str] = CIMultiDict()
-    error.request_info = aiohttp.RequestInfo(url, error.request_info.method, CIMultiDictProxy(headers), url)
-    error.args = (error.request_info, error.history)
+async def _read(response: Response) -> bytes:
+    data = await response.read_whole(MAX_REPLY)
+    if data is None:
+        error = BrokenReplyError(f"a reply of more than {MAX_REPLY} bytes", status=response.status)
+        error.transient = False
+        raise error
+    return data
 
 
 def _translated(error: aiohttp.ClientError | OSError, timeouts: Timeouts) -> TransportError:
@@ -256,32 +283,3 @@ def _translated(error: aiohttp.ClientError | OSError, timeouts: Timeouts) -> Tra
         case _:
             result = ConnectError(f"the connection failed: {text}")
     return result
-
-
-def trust(ca_bundle: str | None) -> ssl.SSLContext:
-    """Whom to trust: the given file, or the system, or botocore's list where the system has none; blocks.
-
-    Raises:
-        ConfigurationError: The file cannot be read as certificates.
-    """
-    chosen = ca_bundle or (None if _system_trusts_anyone() else _botocore_bundle())
-    try:
-        return ssl.create_default_context(cafile=chosen)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"CA bundle {chosen!r} cannot be used: {error}") from error
-
-
-def _system_trusts_anyone() -> bool:
-    paths = ssl.get_default_verify_paths()
-    if paths.cafile:
-        return True
-    # Certificates in a folder are read when they are needed, so the context cannot count them.
-    return bool(paths.capath) and any(Path(paths.capath).iterdir())
-
-
-def _botocore_bundle() -> str | None:
-    found = importlib.util.find_spec("botocore")
-    if found is None or found.origin is None:
-        return None
-    bundle = Path(found.origin).with_name("cacert.pem")
-    return str(bundle) if bundle.exists() else None

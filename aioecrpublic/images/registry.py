@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import aiohttp
 import attrs
 import yarl
 
 from aioecrpublic._common.addresses import is_this_machine
+from aioecrpublic._common.http import Connections, Timeouts
 from aioecrpublic._common.oci import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -32,7 +32,7 @@ from aioecrpublic.images.reference import DOCKER_HUB, cosign_names, parse_refere
 from aioecrpublic.images.registry_auth import Authorizer
 from aioecrpublic.images.registry_blob import RegistryBlob
 from aioecrpublic.images.registry_headers import content_length, next_link
-from aioecrpublic.images.registry_http import Http, check_transient, failure, read_body
+from aioecrpublic.images.registry_http import Http, check_transient, failure, open_connections, read_body
 from aioecrpublic.images.registry_urls import URLError, join_url, origin_of, show_origin
 from aioecrpublic.images.source import SourceLifecycle
 
@@ -40,8 +40,10 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
+    import aiohttp
     from multidict import CIMultiDict
 
+    from aioecrpublic._common.http import Response
     from aioecrpublic.images.docker_config import RegistryCredentials
 
 _ACCEPT = f"{OCI_INDEX}, {OCI_MANIFEST}, {DOCKER_LIST}, {DOCKER_MANIFEST}"
@@ -73,8 +75,8 @@ class RegistryImage(SourceLifecycle):
         session: your own session, which is not closed here; its default headers go to every host that the
             registry redirects to. None: an own one, which heeds the proxy settings of the environment.
         max_attempts: of each request, and in a row without progress while a blob is read.
-        connect_timeout: seconds.
-        read_timeout: seconds without a byte.
+        connect_timeout: seconds for a connection to be made, the resolution of the name included.
+        read_timeout: seconds for a reply to begin, and without a byte; see `aioecrpublic._common.http`.
     """
 
     def __init__(
@@ -100,11 +102,9 @@ class RegistryImage(SourceLifecycle):
         self._anonymous = anonymous
         self._docker_config = None if docker_config is None else Path(docker_config)
         self._given_session = session
-        self._own_session: aiohttp.ClientSession | None = None
+        self._connections: Connections | None = None
         self._max_attempts = max_attempts
-        self._timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=connect_timeout, sock_read=read_timeout
-        )
+        self._timeouts = Timeouts(connect_timeout, read_timeout)
         self._connection: _Connection | None = None
         self._root: Descriptor | None = None
         self._manifests: dict[str, bytes] = {}
@@ -124,7 +124,7 @@ class RegistryImage(SourceLifecycle):
                 raise ImageError(f"{self.name}: used after it was closed")
             if self._root is None:
                 try:
-                    self._connection = self._connect()
+                    self._connection = await self._connect()
                     self._root = await self._resolve(self._reference.reference)
                 except BaseException:
                     await self.close()
@@ -230,9 +230,8 @@ class RegistryImage(SourceLifecycle):
         self._closed = True
         for blob in list(self._blobs):
             await blob.close()
-        if self._own_session is not None:
-            session, self._own_session = self._own_session, None
-            await session.close()
+        if self._connections is not None:
+            await self._connections.close()
 
     @property
     def _connected(self) -> _Connection:
@@ -240,13 +239,21 @@ class RegistryImage(SourceLifecycle):
             raise ImageError(f"{self.name}: used before it was opened")
         return self._connection
 
-    def _connect(self) -> _Connection:
-        if self._given_session is None:
-            self._own_session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        session = self._given_session or self._own_session
-        if session is None:
+    async def _connect(self) -> _Connection:
+        self._connections = (
+            await open_connections(self.name)
+            if self._given_session is None
+            else Connections(self._given_session)
+        )
+        if self._closed:
+            await self._connections.close()
             raise ImageError(f"{self.name}: used after it was closed")
-        http = Http(session, self._timeout, self._max_attempts, use_proxies=self._given_session is None)
+        http = Http(
+            self._connections,
+            self._timeouts,
+            self._max_attempts,
+            use_proxies=self._given_session is None,
+        )
         authorizer = Authorizer(
             http, self._base, self._reference.repository, self._find_credentials, self.name
         )
@@ -331,25 +338,25 @@ class _Connection:
                 body = await read_body(response, limit, what) if good else b""
                 return _Reply(response.status, response.headers.copy(), body)
             finally:
-                response.release()
+                response.close()
 
         return await self._http.retry(attempt, what)
 
-    async def stream(self, path: str, what: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def stream(self, path: str, what: str, headers: Mapping[str, str]) -> Response:
         """Return the unread response to a GET, of any status that is final.
 
         Raises:
             ImageError: the registry fails or refuses.
         """
 
-        async def attempt() -> aiohttp.ClientResponse:
+        async def attempt() -> Response:
             response = await self._send("GET", path, headers)
             check_transient(response)
             return response
 
         return await self._http.retry(attempt, what)
 
-    async def _send(self, method: str, path: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _send(self, method: str, path: str, headers: Mapping[str, str]) -> Response:
         try:
             url = join_url(self._base, path)
         except URLError as error:
@@ -370,7 +377,7 @@ class _Connection:
         response.close()
         return await self._http.send(method, url, headers=headers, authorization=renewed)
 
-    async def _renewed(self, response: aiohttp.ClientResponse, authorization: str | None) -> str | None:
+    async def _renewed(self, response: Response, authorization: str | None) -> str | None:
         """Return what to ask again with, None if the response is what there is to be had."""
         # Only the registry may ask who we are, not whoever it redirects to.
         if origin_of(response.url) != origin_of(self._base):

@@ -22,8 +22,7 @@ from aioecrpublic.images.registry_http import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    import aiohttp
-
+    from aioecrpublic._common.http import Response
     from aioecrpublic.images.descriptor import Descriptor
     from aioecrpublic.images.source import BlobReader
 
@@ -58,7 +57,7 @@ class RegistryBlob:
     def __init__(
         self,
         descriptor: Descriptor,
-        request: Callable[[dict[str, str]], Awaitable[aiohttp.ClientResponse]],
+        request: Callable[[dict[str, str]], Awaitable[Response]],
         name: str,
         max_attempts: int,
         on_close: Callable[[RegistryBlob], None],
@@ -68,7 +67,7 @@ class RegistryBlob:
         self._request = request
         self._name = name
         self._max_attempts = max_attempts
-        self._response: aiohttp.ClientResponse | None = None
+        self._response: Response | None = None
         self._position = 0
         self._reconnects = 0
         self._streamed = 0
@@ -136,7 +135,7 @@ class RegistryBlob:
             await self._connect(position)
         if self._response is None:
             raise ImageError(f"{self._name}: read after it was closed")
-        data = await self._response.content.read(min(limit, _READ))
+        data = await self._response.read(min(limit, _READ))
         if not data:
             raise TransientError("the registry has sent too few bytes")
         self._position += len(data)
@@ -156,7 +155,7 @@ class RegistryBlob:
             await self._next(self._position, position - self._position)
         self._streamed = 0
 
-    async def _check(self, response: aiohttp.ClientResponse, position: int) -> int:
+    async def _check(self, response: Response, position: int) -> int:
         """Check what the registry says of its response, and return the position it starts at."""
         check_encodings(response.headers, self._name)
         if response.status == _NOT_FOUND:
@@ -169,7 +168,7 @@ class RegistryBlob:
             return self._check_content_range(response, position)
         raise ImageError(f"{self._name}: {await failure(response)}")
 
-    def _check_content_range(self, response: aiohttp.ClientResponse, position: int) -> int:
+    def _check_content_range(self, response: Response, position: int) -> int:
         stated = parse_content_range(response.headers)
         if stated is None or stated.first != position:
             raise TransientError("the registry has sent another range than it was asked for")
@@ -186,13 +185,13 @@ class RegistryBlob:
         if self._response is None:
             return
         try:
-            more = await self._response.content.read(1)
+            more = await self._response.read(1)
         except NETWORK_ERRORS:
             more = b""  # what was sent before is complete
         if more:
             self._disconnect()
             raise ImageError(f"{self._name}: the registry sends more than {self.descriptor.size} bytes")
-        self._response.release()
+        self._response.close()
         self._response = None
 
     def _disconnect(self) -> None:

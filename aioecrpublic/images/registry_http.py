@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
-import urllib.request
 from asyncio import sleep
 from typing import TYPE_CHECKING, TypeVar
 
 import aiohttp
 import attrs
 
-from aioecrpublic._common.addresses import is_this_machine
 from aioecrpublic._common.dates import retry_after_seconds
+from aioecrpublic._common.http import Connections
+from aioecrpublic._common.proxy import Proxy, ProxyError, find_proxy
+from aioecrpublic._common.tls import CABundleError, client_context
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.errors import ImageError, shown
 from aioecrpublic.images.registry_headers import check_encodings
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     import yarl
+
+    from aioecrpublic._common.http import Response, Settings, Timeouts
 
 T = TypeVar("T")
 
@@ -35,6 +39,8 @@ _FIRST_DELAY = 0.2
 _LONGEST_DELAY = 5.0
 _LONGEST_WAIT = 60.0
 """Seconds; a longer `Retry-After` is taken for this."""
+
+_SETTINGS: Settings = {"auto_decompress": False}
 
 NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
 
@@ -52,8 +58,8 @@ class TransientError(Exception):
 class Http:
     """How to reach a registry and what it refers to."""
 
-    session: aiohttp.ClientSession
-    timeout: aiohttp.ClientTimeout
+    connections: Connections
+    timeouts: Timeouts
     max_attempts: int
     use_proxies: bool
     """Whether the environment's proxy settings count, for other machines than this."""
@@ -66,7 +72,7 @@ class Http:
         headers: Mapping[str, str],
         authorization: str | None = None,
         form: Mapping[str, str] | None = None,
-    ) -> aiohttp.ClientResponse:
+    ) -> Response:
         """Send one request, follow its redirects, and return the response unread.
 
         The authorization is for the origin of `url` alone: blob stores get none, and neither does anything
@@ -80,20 +86,20 @@ class Http:
             sent = {"Accept-Encoding": "identity", **headers}
             if authorization is not None:
                 sent["Authorization"] = authorization
-            response = await self.session.request(
+            response = await self.connections.request(
                 method,
                 url,
+                self.timeouts,
                 headers=sent,
-                data=form,
-                allow_redirects=False,
-                auto_decompress=False,
-                timeout=self.timeout,
+                body=form,
                 proxy=_proxy(url) if self.use_proxies else None,
+                settings=_SETTINGS,
+                repeatable=form is None,
             )
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None or form is not None:
                 return response
-            response.release()
+            response.close()
             url = _redirected(url, location)
             if origin_of(url) != origin:
                 authorization = None
@@ -122,6 +128,18 @@ class Http:
         raise ImageError(f"{what}: not attempted")
 
 
+async def open_connections(what: str) -> Connections:
+    """Return connections of one's own, which trust whom the environment names (see `_common.tls`).
+
+    Raises:
+        ImageError: the trusted certificates cannot be read; `what` is for the message.
+    """
+    try:
+        return Connections.open(await asyncio.to_thread(client_context))
+    except CABundleError as error:
+        raise ImageError(f"{what}: {error}") from error
+
+
 def backoff(attempt: int) -> float:
     """Return the seconds to wait after the first, second, … failure: doubling, with jitter."""
     return float(min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (attempt - 1))) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
@@ -138,7 +156,7 @@ def describe(error: BaseException) -> str:
     return type(error).__name__
 
 
-def check_transient(response: aiohttp.ClientResponse) -> None:
+def check_transient(response: Response) -> None:
     """Check that a response's status is not one that another attempt may change.
 
     Raises:
@@ -150,7 +168,7 @@ def check_transient(response: aiohttp.ClientResponse) -> None:
         raise TransientError(f"{response.status} {response.reason}", wait)
 
 
-async def failure(response: aiohttp.ClientResponse) -> str:
+async def failure(response: Response) -> str:
     """Return what an error response says, and be done with it."""
     try:
         body = await read_body(response, _MAX_ERROR, "error")
@@ -165,7 +183,7 @@ async def failure(response: aiohttp.ClientResponse) -> str:
     return f"{status}: {shown(said)[1:-1]}" if said else status
 
 
-async def read_body(response: aiohttp.ClientResponse, limit: int, what: str) -> bytes:
+async def read_body(response: Response, limit: int, what: str) -> bytes:
     """Read a body of at most `limit` bytes.
 
     Raises:
@@ -176,13 +194,11 @@ async def read_body(response: aiohttp.ClientResponse, limit: int, what: str) -> 
     except ImageError:
         response.close()
         raise
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            response.close()
-            raise ImageError(f"{what}: more than {limit} bytes")
-    return bytes(body)
+    body = await response.read_whole(limit)
+    if body is None:
+        response.close()
+        raise ImageError(f"{what}: more than {limit} bytes")
+    return body
 
 
 def _redirected(url: yarl.URL, location: str) -> yarl.URL:
@@ -192,10 +208,8 @@ def _redirected(url: yarl.URL, location: str) -> yarl.URL:
         raise ImageError(f"{show_origin(url)}: redirected to {error}, which is not followed") from None
 
 
-def _proxy(url: yarl.URL) -> str | None:
-    authority = url.raw_authority
-    if is_this_machine(authority) or urllib.request.proxy_bypass(authority):
-        return None
-    proxy = urllib.request.getproxies().get(url.scheme)
-    # curl and most others take HOST:PORT too, for a proxy that speaks http.
-    return proxy if not proxy or "://" in proxy else f"http://{proxy.removeprefix('//')}"
+def _proxy(url: yarl.URL) -> Proxy | None:
+    try:
+        return find_proxy(url)
+    except ProxyError as error:
+        raise ImageError(str(error)) from error

@@ -7,15 +7,15 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-import aiohttp
 import attrs
 import yarl
 
+from aioecrpublic._common.http import Timeouts
 from aioecrpublic._generated.errors import RepositoryCatalogDataNotFoundException
 from aioecrpublic._generated.types import RepositoryCatalogData
 from aioecrpublic._runtime.errors import BrokenReplyError, ServiceError, TransportError
 from aioecrpublic.images import ImageError
-from aioecrpublic.images.registry_http import Http, check_transient, failure, read_body
+from aioecrpublic.images.registry_http import Http, check_transient, failure, open_connections, read_body
 from aioecrpublic.manage.catalog_files import plain, read_page
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ CatalogValue: TypeAlias = str | tuple[str, ...] | None
 _OK = 200
 _SERVER_ERROR = 500
 _SHA256 = "sha256:"
-_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
+_TIMEOUTS = Timeouts(connect=10.0, read=60.0)
 _ATTEMPTS = 3
 _LOGO_TIMEOUT = 90.0
 """Seconds for reading a logo back, all attempts together."""
@@ -234,8 +234,9 @@ async def _logo(url: str | None) -> str | None:
 
 
 async def _fetch(url: yarl.URL) -> bytes:
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        http = Http(session, _TIMEOUT, _ATTEMPTS, use_proxies=True)
+    connections = await open_connections("logo")
+    try:
+        http = Http(connections, _TIMEOUTS, _ATTEMPTS, use_proxies=True)
 
         async def attempt() -> bytes:
             response = await http.send("GET", url, headers={})
@@ -245,6 +246,8 @@ async def _fetch(url: yarl.URL) -> bytes:
                     raise ImageError(f"logo: {await failure(response)}")
                 return await read_body(response, _LARGEST_LOGO, "logo")
             finally:
-                response.release()
+                response.close()
 
         return await http.retry(attempt, "logo")
+    finally:
+        await connections.close()

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     import yarl
 
+    from aioecrpublic._common.http import Timeouts
     from aioecrpublic._runtime.body import Body
-    from aioecrpublic._runtime.transport import Timeouts
     from aioecrpublic.push import LayerResult, PushEvent
 
 # Four parts of ten bytes, the last of five.
@@ -91,13 +91,21 @@ class Between:
             if operation == PART
         ]
 
-    async def send(self, url: yarl.URL, headers: dict[str, str], body: Body, timeouts: Timeouts) -> Reply:
+    async def send(
+        self,
+        url: yarl.URL,
+        headers: dict[str, str],
+        body: Body,
+        timeouts: Timeouts,
+        *,
+        repeatable: bool,
+    ) -> Reply:
         operation = headers["X-Amz-Target"].rpartition(".")[2]
         self.sent.append((operation, json.loads(body.read())))
         fault = self.faults.get((operation, self.operations().count(operation)))
         if fault is not None and not fault.arrives:
             return fault.end()
-        reply: Reply = await self._transport.send(url, headers, body, timeouts)
+        reply: Reply = await self._transport.send(url, headers, body, timeouts, repeatable=repeatable)
         return reply if fault is None else fault.end()
 
     async def close(self) -> None:

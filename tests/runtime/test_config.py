@@ -116,10 +116,7 @@ def theirs(chosen: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def ours(chosen: dict[str, Any]) -> dict[str, Any] | None:
-    trusted: list[str | None] = []
-
-    def trust(bundle: str | None) -> ssl.SSLContext:
-        trusted.append(bundle)
+    def trust(_: object) -> ssl.SSLContext:
         return ssl.create_default_context()
 
     async def opened() -> dict[str, Any] | None:
@@ -130,17 +127,18 @@ def ours(chosen: dict[str, Any]) -> dict[str, Any] | None:
             return None
         async with client:
             options = client._resolve_options()
+            bundle = client._core.opened_settings().ca_bundle
             return {
                 "endpoint": f"{client.endpoint_url}/",
                 "region": client.region,
                 "mode": "adaptive" if options.adaptive else "standard",
                 "attempts": options.max_attempts,
-                "verify": client._core.opened_settings().ca_bundle or True,
+                "verify": True if bundle is None else bundle.path,
                 "app": options.user_agent.partition("app/")[2].partition(" ")[0],
             }
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transport_module, "trust", trust)
+        patch.setattr(transport_module, "client_context", trust)
         return asyncio.run(opened())
 
 
@@ -251,13 +249,3 @@ async def test_a_services_section_that_is_not_there_is_named(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
     with pytest.raises(ConfigurationError, match="missing"):
         await ECRPublicClient(anonymous=True).open()
-
-
-def test_a_system_without_certificates_trusts_botocores(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    paths = ssl.get_default_verify_paths()
-    monkeypatch.setattr(
-        ssl, "get_default_verify_paths", lambda: paths._replace(cafile="", capath=str(tmp_path))
-    )
-    assert transport_module.trust(None).cert_store_stats()["x509_ca"] > 50

@@ -6,7 +6,7 @@ import pytest
 
 from aioecrpublic import ConfigurationError, ECRPublicClient
 from aioecrpublic._generated.service import SERVICE
-from aioecrpublic._runtime.endpoints import Endpoint, find_proxy
+from aioecrpublic._runtime.endpoints import Endpoint
 from tests.support import oracle
 
 CASES = list(itertools.product(SERVICE.regions, [False, True], [False, True]))
@@ -109,47 +109,3 @@ async def test_what_is_not_an_endpoint_is_refused_without_showing_secrets(url: s
 def test_an_endpoint_is_taken_apart_for_sending(url: str, host: str, sent: str) -> None:
     endpoint = Endpoint.parse(url)
     assert (endpoint.host, str(endpoint.url)) == (host, sent)
-
-
-@pytest.mark.parametrize(
-    ("environment", "url", "proxy"),
-    [
-        ({}, "https://example.com", None),
-        ({"HTTPS_PROXY": "http://proxy:3128"}, "https://example.com", "http://proxy:3128"),
-        ({"https_proxy": "proxy:3128"}, "https://example.com", "http://proxy:3128"),
-        ({"https_proxy": "//proxy:3128"}, "https://example.com", "http://proxy:3128"),
-        ({"HTTP_PROXY": "http://proxy:3128"}, "https://example.com", None),
-        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "example.com"}, "https://example.com", None),
-        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": ".example.com"}, "https://a.example.com", None),
-        ({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "example.com:8443"}, "https://example.com:8443", None),
-        (
-            {"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "example.com:8443"},
-            "https://example.com",
-            "http://proxy:1",
-        ),
-        ({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "*"}, "https://example.com", None),
-    ],
-)
-def test_proxies_are_found_as_botocore_finds_them(
-    environment: dict[str, str], url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert find_proxy(url) == proxy
-    theirs = oracle.utils.get_environ_proxies(url).get("https")
-    assert (theirs is None) == (proxy is None)
-    assert theirs is None or (proxy or "").endswith(theirs.removeprefix("//"))
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:4566", "127.1.2.3", "[::1]:8080", "ecr.localhost"])
-def test_no_proxy_leads_back_to_this_machine(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
-    assert find_proxy(f"http://{host}") is None
-    assert find_proxy("http://10.0.0.1") == "http://proxy:3128"
-
-
-async def test_a_proxy_that_is_none_is_refused_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "socks5://user:secret@proxy:1")
-    with pytest.raises(ConfigurationError, match="HTTPS_PROXY is not") as caught:
-        await ECRPublicClient(anonymous=True).open()
-    assert "secret" not in str(caught.value)

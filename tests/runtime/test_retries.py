@@ -300,7 +300,6 @@ async def test_an_outage_is_not_answered_with_a_storm(client: ECRPublicClient, w
 
 @pytest.mark.usefixtures("delays")
 async def test_a_lost_connection_is_made_again(client: ECRPublicClient, wire: Wire) -> None:
-    await client.describe_registries()
     wire.answers = [Raw(b"")]
     response = await client.describe_registries()
     assert response.metadata.attempts == 2

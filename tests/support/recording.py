@@ -14,8 +14,8 @@ from aioecrpublic._runtime.transport import Reply
 if TYPE_CHECKING:
     import yarl
 
+    from aioecrpublic._common.http import Timeouts
     from aioecrpublic._runtime.body import Body
-    from aioecrpublic._runtime.transport import Timeouts
 
 CREDENTIALS = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "a-session-token==")
 
@@ -42,7 +42,15 @@ class RecordingTransport:
         self.status = 200
         self.headers: dict[str, str] = {"x-amzn-RequestId": "0123"}
 
-    async def send(self, url: yarl.URL, headers: dict[str, str], body: Body, timeouts: Timeouts) -> Reply:
+    async def send(
+        self,
+        url: yarl.URL,
+        headers: dict[str, str],
+        body: Body,
+        timeouts: Timeouts,
+        *,
+        repeatable: bool = False,
+    ) -> Reply:
         self.sent.append(Sent(str(url), CIMultiDict(headers), body.read()))
         return Reply(self.status, CIMultiDict(self.headers), self.data)
 
