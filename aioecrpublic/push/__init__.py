@@ -18,7 +18,7 @@ from aioecrpublic.push.events import (
     PushStarted,
 )
 from aioecrpublic.push.job import ImageJob
-from aioecrpublic.push.result import LayerResult, PushResult
+from aioecrpublic.push.result import LayerResult, PushResult, ReferrerFailure
 
 __all__ = [
     "DEFAULT_BUDGET",
@@ -37,6 +37,7 @@ __all__ = [
     "PushEvent",
     "PushResult",
     "PushStarted",
+    "ReferrerFailure",
     "copy_image",
     "push_image",
     "push_images",

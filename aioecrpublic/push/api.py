@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from aioecrpublic._runtime.errors import ValidationError
 from aioecrpublic.images.threads import map_bounded
-from aioecrpublic.push.cancellation import stray_cancellation_is_an_error
 from aioecrpublic.push.job import ImageJob, check_names
 from aioecrpublic.push.pusher import open_pusher
 from aioecrpublic.push.result import PushResult
+from aioecrpublic.push.tasks import single_error
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import Sequence
 
     from aioecrpublic.client import ECRPublicClient
     from aioecrpublic.images import ImageSource
@@ -72,7 +71,8 @@ async def push_image(
         include_nondistributable: Also push layers that are meant to be fetched from elsewhere.
         referrers: Also push what is attached to the image and to every manifest in it: the manifests that
             refer to it as their subject (OCI distribution specification, "Listing Referrers") and what cosign
-            has stored under tags made of its digest; then what is attached to those.
+            has stored under tags made of its digest; then what is attached to those. What of it cannot be
+            read or put is told in the result, and the others go on.
 
     Returns:
         What is in the repository now, and what it took: digest, tags and URIs are the image's, the counts and
@@ -93,7 +93,7 @@ async def push_image(
         platforms=platforms,
     )
     pushing = open_pusher(client, jobs, part_size, memory_budget, journal, on_event)
-    async with _single_error(), pushing as pusher:
+    async with single_error(), pushing as pusher:
         return await pusher.push(
             job,
             create_repository=create_repository,
@@ -131,11 +131,11 @@ async def push_images(
             image.
     """
     pushing = open_pusher(client, jobs, part_size, memory_budget, journal, on_event)
-    async with _single_error(), pushing as pusher:
+    async with single_error(), pushing as pusher:
 
         async def push(job: ImageJob) -> PushResult | Exception:
             try:
-                async with _single_error():
+                async with single_error():
                     return await pusher.push(
                         job,
                         create_repository=create_repository,
@@ -204,22 +204,6 @@ async def upload_layer(
     """
     job = ImageJob(source="", repository_name=repository_name, registry_id=registry_id)
     pushing = open_pusher(client, 1, part_size, memory_budget, journal, on_event)
-    async with _single_error(), pushing as pusher:
+    async with single_error(), pushing as pusher:
         check_names(client, job)
         return await pusher.upload(job, blob, digest)
-
-
-@asynccontextmanager
-async def _single_error() -> AsyncGenerator[None]:
-    """The first of the errors that a task group collected, as itself: the others followed from it."""
-    try:
-        with stray_cancellation_is_an_error():
-            yield
-    except BaseExceptionGroup as group:
-        error = _first(group)
-        raise error from error.__cause__
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import attrs
 
-from aioecrpublic._runtime.errors import ConfigurationError
+from aioecrpublic._common.errors import ECRPublicError
+from aioecrpublic._runtime.errors import ConfigurationError, ServiceError, ValidationError
 from aioecrpublic.images import ImageError, ImageSource
 from aioecrpublic.images.source import SourceLifecycle
+from aioecrpublic.push.errors import PushError
+from aioecrpublic.push.result import ReferrerFailure
+from aioecrpublic.push.tasks import StrayCancellationError, single_error
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from aioecrpublic.images import Blob, Descriptor
     from aioecrpublic.push.result import PushResult
 
 MAX_ATTACHED = 1000
 """Signatures, attestations and the like of one image; more is a registry that answers without end."""
+MAX_LOST = 600.0
+"""Seconds that those that fail may take together: a registry that has gone away fails for each of them."""
+
+
+class _TooMuchError(ECRPublicError):
+    """The rest is left out."""
 
 
 @runtime_checkable
@@ -58,46 +70,83 @@ def as_attachable(source: ImageSource) -> Attachable:
     return source
 
 
-async def push_attached(
-    source: Attachable, image: Pushed, push: Callable[[ImageSource, Sequence[str]], Awaitable[Pushed]]
-) -> PushResult:
-    """Push what is attached to the manifests of an image, and what is attached to that, and so on.
+class AttachedPush:
+    """The push of what is attached to the manifests of an image, and of what is attached to that, and so on.
+
+    What cannot be pushed is noted, and the others go on.
 
     Args:
         source: Where the image and all the rest is.
         image: The image's own push.
         push: Pushes a single manifest under some tags.
-
-    Returns:
-        The image's result, with the counts and the time of everything together.
-
-    Raises:
-        ImageError: There are too many.
     """
-    result, waiting = image.result, deque(image.manifests)
-    asked: set[str] = set()
-    count = 0
-    while waiting:
-        digest = waiting.popleft()
-        if digest in asked:
-            continue
-        asked.add(digest)
-        for descriptor, tags in await _attached_to(source, digest):
-            count += 1
-            if count > MAX_ATTACHED:
-                raise ImageError(f"{source.name}: more than {MAX_ATTACHED} manifests are attached to it")
-            pushed = await push(_Attached(source, descriptor), tags)
-            result = _sum(result, pushed.result)
-            waiting.extend(pushed.manifests)
-    return result
 
+    def __init__(
+        self,
+        source: Attachable,
+        image: Pushed,
+        push: Callable[[ImageSource, Sequence[str]], Awaitable[Pushed]],
+    ) -> None:
+        self._source = source
+        self._push = push
+        self._result = image.result
+        self._waiting = deque(image.manifests)
+        self._failures: list[ReferrerFailure] = []
+        self._count = 0
+        # Seconds that failures have taken.
+        self._lost = 0.0
 
-async def _attached_to(source: Attachable, digest: str) -> list[tuple[Descriptor, list[str]]]:
-    attached: list[tuple[Descriptor, list[str]]] = [
-        (descriptor, []) for descriptor in await source.referrers(digest)
-    ]
-    attached += [(descriptor, [tag]) for tag, descriptor in (await source.cosign_tags(digest)).items()]
-    return attached
+    async def run(self) -> PushResult:
+        """Push all of it.
+
+        Returns:
+            The image's result, with the counts and the time of everything together, and with what failed.
+        """
+        asked: set[str] = set()
+        try:
+            while self._waiting:
+                digest = self._waiting.popleft()
+                if digest not in asked:
+                    asked.add(digest)
+                    await self._push_attached_to(digest)
+        except _TooMuchError as error:
+            self._note(self._result.digest, error)
+        return attrs.evolve(self._result, referrers_failed=tuple(self._failures))
+
+    async def _push_attached_to(self, digest: str) -> None:
+        attached: list[tuple[Descriptor, Sequence[str]]] = []
+        async with self._noting_failure(digest):
+            attached += [(descriptor, ()) for descriptor in await self._source.referrers(digest)]
+        async with self._noting_failure(digest):
+            found = await self._source.cosign_tags(digest)
+            attached += [(descriptor, (tag,)) for tag, descriptor in found.items()]
+        for descriptor, tags in attached:
+            self._count += 1
+            if self._count > MAX_ATTACHED:
+                raise _TooMuchError(f"more than {MAX_ATTACHED} manifests are attached to it")
+            async with self._noting_failure(descriptor.digest):
+                pushed = await self._push(_Attached(self._source, descriptor), tags)
+                self._result = _sum(self._result, pushed.result)
+                self._waiting.extend(pushed.manifests)
+
+    @asynccontextmanager
+    async def _noting_failure(self, digest: str) -> AsyncGenerator[None]:
+        started = time.monotonic()
+        try:
+            async with single_error():
+                yield
+        except StrayCancellationError:
+            raise
+        except (ImageError, PushError, ServiceError, ValidationError) as error:
+            self._note(digest, error)
+            self._lost += time.monotonic() - started
+            if self._lost > MAX_LOST:
+                raise _TooMuchError(
+                    f"what failed of what is attached to it took more than {MAX_LOST:g} s"
+                ) from error
+
+    def _note(self, digest: str, error: Exception) -> None:
+        self._failures.append(ReferrerFailure(digest=digest, reason=str(error)))
 
 
 def _sum(image: PushResult, attached: PushResult) -> PushResult:

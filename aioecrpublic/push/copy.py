@@ -65,7 +65,8 @@ async def copy_image(
         include_nondistributable: Also copy layers that are meant to be fetched from elsewhere.
         referrers: Also copy what is attached to the image and to every manifest in it: the manifests that
             refer to it as their subject (OCI distribution specification, "Listing Referrers") and what cosign
-            has stored under tags made of its digest; then what is attached to those.
+            has stored under tags made of its digest; then what is attached to those. What of it cannot be
+            read or put is told in the result, and the others go on.
 
     Returns:
         What is in the repository now: digest, tags and URIs are the image's, the counts and the time those of

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
-from aioecrpublic.push.cancellation import run_whole
+from aioecrpublic.push.tasks import run_whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

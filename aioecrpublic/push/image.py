@@ -11,12 +11,12 @@ import attrs
 from aioecrpublic.images import load_image
 from aioecrpublic.images.blobs import BytesBlob
 from aioecrpublic.push.attached import Pushed
-from aioecrpublic.push.cancellation import run_whole
 from aioecrpublic.push.events import LayerSkipped, PushCompleted, PushStarted
 from aioecrpublic.push.layer import LayerUpload
 from aioecrpublic.push.manifests import put_manifest
 from aioecrpublic.push.result import LayerResult, PushResult
 from aioecrpublic.push.sizes import check_layer_size
+from aioecrpublic.push.tasks import run_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

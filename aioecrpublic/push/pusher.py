@@ -10,7 +10,7 @@ import attrs
 
 from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic.images import open_image
-from aioecrpublic.push.attached import Pushed, as_attachable, push_attached
+from aioecrpublic.push.attached import AttachedPush, Pushed, as_attachable
 from aioecrpublic.push.blobs import LayerInput, name_of, open_blob
 from aioecrpublic.push.budget import MemoryBudget, budget_of
 from aioecrpublic.push.destination import Destination
@@ -65,7 +65,7 @@ class Pusher:
                 alone = attrs.evolve(options, tags=tuple(tags), platforms=None, create_repository=False)
                 return await self._push_from(attached, job, alone)
 
-            return await push_attached(attachable, image, push_single)
+            return await AttachedPush(attachable, image, push_single).run()
 
     async def _push_from(self, source: ImageSource, job: ImageJob, options: ImageOptions) -> Pushed:
         push = ImagePush(

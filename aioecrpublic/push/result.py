@@ -27,6 +27,20 @@ class LayerResult:
 
 
 @attrs.frozen(kw_only=True)
+class ReferrerFailure:
+    """Something attached to an image that could not be pushed with it.
+
+    Attributes:
+        digest: The digest of its manifest; or that of the manifest of which it could not be found out what is
+            attached to it.
+        reason: Why, in one line.
+    """
+
+    digest: str
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
 class PushResult:
     """One image that is in the repository now.
 
@@ -44,6 +58,7 @@ class PushResult:
         bytes_skipped: Bytes of the layers that were there.
         elapsed: Seconds.
         retries: Requests that were sent more than once, for whatever reason.
+        referrers_failed: What is attached to the image and could not be pushed; the rest of it was.
     """
 
     digest: str
@@ -57,3 +72,4 @@ class PushResult:
     bytes_skipped: int
     elapsed: float
     retries: int
+    referrers_failed: tuple[ReferrerFailure, ...] = ()
