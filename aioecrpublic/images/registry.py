@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import attrs
 import yarl
 
 from aioecrpublic._common.addresses import is_this_machine
@@ -29,37 +28,36 @@ from aioecrpublic.images.errors import ImageError
 from aioecrpublic.images.layout import check_manifest_size
 from aioecrpublic.images.manifest import MAX_MANIFEST_SIZE
 from aioecrpublic.images.reference import DOCKER_HUB, cosign_names, parse_reference
-from aioecrpublic.images.registry_auth import Authorizer
 from aioecrpublic.images.registry_blob import RegistryBlob
+from aioecrpublic.images.registry_client import RegistryClient
 from aioecrpublic.images.registry_headers import content_length, next_link
-from aioecrpublic.images.registry_http import Http, check_transient, failure, open_connections, read_body
-from aioecrpublic.images.registry_urls import URLError, join_url, origin_of, show_origin
+from aioecrpublic.images.registry_http import Http, open_connections
 from aioecrpublic.images.source import SourceLifecycle
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
 
     import aiohttp
-    from multidict import CIMultiDict
 
-    from aioecrpublic._common.http import Response
     from aioecrpublic.images.docker_config import RegistryCredentials
+    from aioecrpublic.images.registry_client import Reply
 
 _ACCEPT = f"{OCI_INDEX}, {OCI_MANIFEST}, {DOCKER_LIST}, {DOCKER_MANIFEST}"
 _HUB_API = "registry-1.docker.io"
+MAX_REFERRERS = 1000
+"""Manifests that refer to one; more is a registry that answers without end."""
 _OK = 200
-_BAD_REQUEST = 400
-_UNAUTHORIZED = 401
 _NOT_FOUND = 404
 _MAX_PAGES = 100
-
-
-@attrs.frozen
-class _Reply:
-    status: int
-    headers: CIMultiDict[str]
-    body: bytes
+_MAX_LISTING = 32 * 1024 * 1024
+"""Bytes of all pages of one listing."""
+_LISTING_TIME = 300.0
+"""Seconds that all pages of one listing may take."""
+_MAX_KEPT = 8 * 1024 * 1024
+_MOST_KEPT = 100
+"""Bytes and number of the manifests that are kept until they are read."""
+_SMALL = 64 * 1024
+"""Bytes of JSON that may be parsed on the event loop: about 3 ms of work."""
 
 
 class RegistryImage(SourceLifecycle):
@@ -74,6 +72,10 @@ class RegistryImage(SourceLifecycle):
         insecure: True for plain http, False for https; None: https, except on this machine (`localhost`).
         session: your own session, which is not closed here; its default headers go to every host that the
             registry redirects to. None: an own one, which heeds the proxy settings of the environment.
+        ca_file: certificates to trust instead of those that the environment or the system names: a file in
+            PEM, or a directory as `openssl rehash` prepares it; not with a session of yours.
+        verify_tls: False takes any certificate of any server that the image is read from; not with a session
+            of yours.
         max_attempts: of each request, and in a row without progress while a blob is read.
         connect_timeout: seconds for a connection to be made, the resolution of the name included.
         read_timeout: seconds for a reply to begin, and without a byte; see `aioecrpublic._common.http`.
@@ -87,6 +89,8 @@ class RegistryImage(SourceLifecycle):
         anonymous: bool = False,
         docker_config: str | os.PathLike[str] | None = None,
         insecure: bool | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+        verify_tls: bool = True,
         session: aiohttp.ClientSession | None = None,
         max_attempts: int = 5,
         connect_timeout: float = 10.0,
@@ -94,6 +98,8 @@ class RegistryImage(SourceLifecycle):
     ) -> None:
         if max_attempts < 1:
             raise ValueError("max_attempts must be at least 1")
+        if session is not None and (ca_file is not None or not verify_tls):
+            raise ImageError("ca_file and verify_tls have no effect on a session of your own")
         self._reference = parse_reference(reference)
         host = _HUB_API if self._reference.host == DOCKER_HUB else self._reference.host
         plain = is_this_machine(host) if insecure is None else insecure
@@ -101,15 +107,19 @@ class RegistryImage(SourceLifecycle):
         self._credentials = credentials
         self._anonymous = anonymous
         self._docker_config = None if docker_config is None else Path(docker_config)
+        self._ca_file = ca_file
+        self._verify_tls = verify_tls
         self._given_session = session
         self._connections: Connections | None = None
         self._max_attempts = max_attempts
         self._timeouts = Timeouts(connect_timeout, read_timeout)
-        self._connection: _Connection | None = None
+        self._client: RegistryClient | None = None
         self._root: Descriptor | None = None
         self._manifests: dict[str, bytes] = {}
         self._blobs: set[RegistryBlob] = set()
         self._opening = asyncio.Lock()
+        self._first_head = asyncio.Lock()
+        self._answers_heads: bool | None = None
         self._closed = False
 
     @property
@@ -124,14 +134,11 @@ class RegistryImage(SourceLifecycle):
                 raise ImageError(f"{self.name}: used after it was closed")
             if self._root is None:
                 try:
-                    self._connection = await self._connect()
-                    self._root = await self._resolve(self._reference.reference)
+                    self._client = await self._connect()
+                    self._root = await self._resolve_root()
                 except BaseException:
                     await self.close()
                     raise
-                if self._root is None:
-                    await self.close()
-                    raise ImageError(f"{self.name}: no such image")
             return self._root
 
     async def read_manifest(self, descriptor: Descriptor) -> bytes:
@@ -153,13 +160,14 @@ class RegistryImage(SourceLifecycle):
     async def find(self, reference: str) -> Descriptor | None:
         """Return the descriptor of what a tag or digest of the repository names, None if it names nothing.
 
-        Its bytes are kept for `read_manifest`.
+        Its bytes are kept for `read_manifest`, as long as those found later leave room for them.
 
         Raises:
             ImageError: the registry fails.
         """
         await self.open()
-        return await self._resolve(reference)
+        found = await self._resolve(reference)
+        return None if found is None else found[0]
 
     async def open_blob(self, descriptor: Descriptor) -> RegistryBlob:
         """Ask for a blob, which must exist and have the descriptor's size."""
@@ -179,35 +187,42 @@ class RegistryImage(SourceLifecycle):
     async def check_blob(self, descriptor: Descriptor) -> None:
         """Check that a blob exists and has the descriptor's size, as far as the registry says so for a HEAD.
 
-        Where a blob store behind the registry refuses to answer, `open_blob` is what tells.
+        Where it or a blob store behind it refuses to say, nothing more is asked, and `open_blob` is what
+        tells: public.ecr.aws refuses a HEAD to anonymous tokens, and a signed URL is good for a GET alone.
         """
         await self.open()
         what = f"{self.name}: blob {descriptor.digest}"
         path = f"blobs/{check_digest(descriptor.digest, what)}"
-        reply = await self._connected.fetch("HEAD", path, what, limit=0)
-        if reply.status == _NOT_FOUND:
-            raise ImageError(f"{what} is missing")
-        size = content_length(reply.headers)
-        if reply.status == _OK and size is not None and size != descriptor.size:
-            raise ImageError(f"{what} has {size} bytes, but its descriptor says {descriptor.size}")
+        if self._answers_heads is None:
+            # One goes first, so that a registry that refuses them is asked no more than that.
+            async with self._first_head:
+                if self._answers_heads is None:
+                    self._answers_heads = await self._check_head(path, what, descriptor)
+                    return
+        if self._answers_heads:
+            self._answers_heads = await self._check_head(path, what, descriptor) and self._answers_heads
 
     async def referrers(self, digest: str) -> tuple[Descriptor, ...]:
-        """Return the manifests of the repository that refer to `digest` as their subject.
+        """Return the manifests of the repository that refer to `digest` as their subject, at most 1000.
 
         Asked of the referrers API, and where there is none, of the tag `sha256-HEX` (OCI distribution
         specification, "Listing Referrers").
 
         Raises:
-            ImageError: the registry fails or answers something malformed.
+            ImageError: the registry fails, answers something malformed, or lists more.
         """
         await self.open()
         what = f"{self.name}: referrers of {digest}"
         path = f"referrers/{check_digest(digest, what)}"
-        found = await self._referrers(path, what)
-        if found is None:
-            fallback = await self._resolve(digest.replace(":", "-"))
-            raw = b"{}" if fallback is None else self._manifests[fallback.digest]
-            found = _entries(raw, what)
+        try:
+            async with asyncio.timeout(_LISTING_TIME):
+                found = await self._list_referrers(path, what)
+                if found is None:
+                    fallback = await self._resolve(digest.replace(":", "-"))
+                    raw = b"{}" if fallback is None else fallback[1]
+                    found = await _parse_entries(raw, what, MAX_REFERRERS)
+        except TimeoutError:
+            raise ImageError(f"{what}: not all listed within {_LISTING_TIME:g} s") from None
         return tuple({descriptor.digest: descriptor for descriptor in found}.values())
 
     async def cosign_tags(self, digest: str) -> dict[str, Descriptor]:
@@ -220,7 +235,7 @@ class RegistryImage(SourceLifecycle):
         """
         await self.open()
         tags = cosign_names(digest, self.name)
-        found = [await self._resolve(tag) for tag in tags]
+        found = [await self.find(tag) for tag in tags]
         return {
             tag: descriptor for tag, descriptor in zip(tags, found, strict=True) if descriptor is not None
         }
@@ -233,15 +248,26 @@ class RegistryImage(SourceLifecycle):
         if self._connections is not None:
             await self._connections.close()
 
-    @property
-    def _connected(self) -> _Connection:
-        if self._connection is None:
-            raise ImageError(f"{self.name}: used before it was opened")
-        return self._connection
+    async def _check_head(self, path: str, what: str, descriptor: Descriptor) -> bool:
+        """Check a blob by a HEAD; say whether that has told anything."""
+        reply = await self._connected.head(path, what)
+        if reply.status == _NOT_FOUND:
+            raise ImageError(f"{what} is missing")
+        size = content_length(reply.headers)
+        # Some say 0 for any HEAD.
+        if reply.status == _OK and size and size != descriptor.size:
+            raise ImageError(f"{what} has {size} bytes, but its descriptor says {descriptor.size}")
+        return reply.status == _OK
 
-    async def _connect(self) -> _Connection:
+    @property
+    def _connected(self) -> RegistryClient:
+        if self._client is None:
+            raise ImageError(f"{self.name}: used before it was opened")
+        return self._client
+
+    async def _connect(self) -> RegistryClient:
         self._connections = (
-            await open_connections(self.name)
+            await open_connections(self.name, self._ca_file, verify=self._verify_tls)
             if self._given_session is None
             else Connections(self._given_session)
         )
@@ -254,18 +280,21 @@ class RegistryImage(SourceLifecycle):
             self._max_attempts,
             use_proxies=self._given_session is None,
         )
-        authorizer = Authorizer(
-            http, self._base, self._reference.repository, self._find_credentials, self.name
-        )
-        return _Connection(http, authorizer, self._base)
+        return RegistryClient(http, self._base, self._reference.repository, self._find_credentials, self.name)
 
     async def _find_credentials(self) -> RegistryCredentials | None:
         if self._anonymous or self._credentials is not None:
             return self._credentials
         return await asyncio.to_thread(find_credentials, self._reference.host, self._docker_config)
 
-    async def _resolve(self, reference: str) -> Descriptor | None:
-        """Return the descriptor of what a tag or digest names, None if it names nothing; keep its bytes."""
+    async def _resolve_root(self) -> Descriptor:
+        found = await self._resolve(self._reference.reference)
+        if found is None:
+            raise ImageError(f"{self.name}: no such image")
+        return found[0]
+
+    async def _resolve(self, reference: str) -> tuple[Descriptor, bytes] | None:
+        """Return what a tag or digest names, None if it names nothing; keep its bytes."""
         what = f"{self.name}: manifest {reference}"
         reply = await self._manifest(reference, MAX_MANIFEST_SIZE)
         if reply is None:
@@ -274,33 +303,39 @@ class RegistryImage(SourceLifecycle):
         hashed = new_hash(reference if is_digest(reference) else "sha256:")
         hashed.update(reply.body)
         descriptor = Descriptor(
-            media_type=_media_type(reply, what),
+            media_type=await _media_type(reply, what),
             digest=f"{hashed.name}:{hashed.hexdigest()}",
             size=len(reply.body),
         )
         for value in (reference, stated):
             if is_digest(value):
                 verify(reply.body, value, what)
-        self._manifests[descriptor.digest] = reply.body
-        return descriptor
+        self._keep(descriptor.digest, reply.body)
+        return descriptor, reply.body
 
-    async def _manifest(self, reference: str, limit: int) -> _Reply | None:
+    def _keep(self, digest: str, raw: bytes) -> None:
+        """Keep a manifest until it is read, as long as younger ones leave room for it."""
+        self._manifests.setdefault(digest, raw)
+        while sum(map(len, self._manifests.values())) > _MAX_KEPT or len(self._manifests) > _MOST_KEPT:
+            del self._manifests[next(iter(self._manifests))]
+
+    async def _manifest(self, reference: str, limit: int) -> Reply | None:
         what = f"{self.name}: manifest {reference}"
-        reply = await self._connected.fetch(
-            "GET", f"manifests/{reference}", what, limit=limit, headers={"Accept": _ACCEPT}
-        )
+        reply = await self._connected.fetch(f"manifests/{reference}", what, limit=limit, accept=_ACCEPT)
         return None if reply.status == _NOT_FOUND else reply
 
-    async def _referrers(self, path: str, what: str) -> list[Descriptor] | None:
+    async def _list_referrers(self, path: str, what: str) -> list[Descriptor] | None:
         """Return what the referrers API lists on all its pages, None if there is no such API."""
         found: list[Descriptor] = []
+        size = 0
         for _ in range(_MAX_PAGES):
-            reply = await self._connected.fetch(
-                "GET", path, what, limit=MAX_MANIFEST_SIZE, headers={"Accept": OCI_INDEX}
-            )
+            reply = await self._connected.fetch(path, what, limit=MAX_MANIFEST_SIZE, accept=OCI_INDEX)
             if reply.status == _NOT_FOUND:
                 return None
-            found += _entries(reply.body, what)
+            size += len(reply.body)
+            if size > _MAX_LISTING:
+                raise ImageError(f"{what}: more than {_MAX_LISTING} bytes")
+            found += await _parse_entries(reply.body, what, MAX_REFERRERS - len(found))
             try:
                 link = next_link(reply.headers.getall("Link", []))
             except ValueError as error:
@@ -311,98 +346,31 @@ class RegistryImage(SourceLifecycle):
         raise ImageError(f"{what}: more than {_MAX_PAGES} pages")
 
 
-class _Connection:
-    """Authorised requests for one repository."""
-
-    def __init__(self, http: Http, authorizer: Authorizer, base: yarl.URL) -> None:
-        self._http = http
-        self._authorizer = authorizer
-        self._base = base
-
-    async def fetch(
-        self, method: str, path: str, what: str, *, limit: int, headers: Mapping[str, str] | None = None
-    ) -> _Reply:
-        """Return a reply, read whole; it is good or 404, for HEAD of any status that is final.
-
-        Raises:
-            ImageError: the registry fails, refuses, or sends more than `limit` bytes.
-        """
-
-        async def attempt() -> _Reply:
-            response = await self._send(method, path, headers or {})
-            try:
-                check_transient(response)
-                if response.status not in {_OK, _NOT_FOUND} and method != "HEAD":
-                    raise ImageError(f"{what}: {await failure(response)}")
-                good = response.status == _OK and method != "HEAD"
-                body = await read_body(response, limit, what) if good else b""
-                return _Reply(response.status, response.headers.copy(), body)
-            finally:
-                response.close()
-
-        return await self._http.retry(attempt, what)
-
-    async def stream(self, path: str, what: str, headers: Mapping[str, str]) -> Response:
-        """Return the unread response to a GET, of any status that is final.
-
-        Raises:
-            ImageError: the registry fails or refuses.
-        """
-
-        async def attempt() -> Response:
-            response = await self._send("GET", path, headers)
-            check_transient(response)
-            return response
-
-        return await self._http.retry(attempt, what)
-
-    async def _send(self, method: str, path: str, headers: Mapping[str, str]) -> Response:
-        try:
-            url = join_url(self._base, path)
-        except URLError as error:
-            raise ImageError(f"{show_origin(self._base)}: the registry refers to {error}") from None
-        if origin_of(url) != origin_of(self._base):
-            raise ImageError(
-                f"{show_origin(self._base)}: the registry refers to another host for its own answers"
-            )
-        authorization = await self._authorizer.current()
-        response = await self._http.send(method, url, headers=headers, authorization=authorization)
-        try:
-            renewed = await self._renewed(response, authorization)
-        except BaseException:
-            response.close()
-            raise
-        if renewed is None:
-            return response
-        response.close()
-        return await self._http.send(method, url, headers=headers, authorization=renewed)
-
-    async def _renewed(self, response: Response, authorization: str | None) -> str | None:
-        """Return what to ask again with, None if the response is what there is to be had."""
-        # Only the registry may ask who we are, not whoever it redirects to.
-        if origin_of(response.url) != origin_of(self._base):
-            return None
-        if response.status == _UNAUTHORIZED:
-            challenges = response.headers.getall("WWW-Authenticate", [])
-            return await self._authorizer.renew(challenges, authorization)
-        if response.status == _BAD_REQUEST:
-            # How public.ecr.aws says that a token has expired: without a challenge.
-            return await self._authorizer.replace(authorization)
-        return None
-
-
-def _media_type(reply: _Reply, what: str) -> str:
+async def _media_type(reply: Reply, what: str) -> str:
     """Return the type of a manifest: what the registry says if it makes sense, else the document's own."""
     stated = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if stated in INDEXES | IMAGE_MANIFESTS | SCHEMA_1:
         return stated
-    document = jsondoc.parse_object(reply.body, what)
+    document = await asyncio.to_thread(jsondoc.parse_object, reply.body, what)
     media_type = jsondoc.text(document, "mediaType", what)
     if media_type is None:
         raise ImageError(f"{what}: neither the registry nor the document says its media type")
     return media_type
 
 
-def _entries(raw: bytes, what: str) -> list[Descriptor]:
+async def _parse_entries(raw: bytes, what: str, room: int) -> list[Descriptor]:
+    """Return what an index lists, without holding up the event loop.
+
+    Raises:
+        ImageError: It is malformed, or lists more than there is ``room`` for.
+    """
+    if len(raw) <= _SMALL:
+        return _entries(raw, what, room)
+    return await asyncio.to_thread(_entries, raw, what, room)
+
+
+def _entries(raw: bytes, what: str, room: int) -> list[Descriptor]:
     entries = jsondoc.items(jsondoc.parse_object(raw, what), "manifests", what)
+    if len(entries) > room:
+        raise ImageError(f"{what}: more than {MAX_REFERRERS} manifests")
     return [parse_descriptor(entry, f"{what}: manifests[{number}]") for number, entry in enumerate(entries)]

@@ -16,12 +16,11 @@ import yarl
 
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.errors import ImageError, shown
-from aioecrpublic.images.registry_headers import parse_challenges
 from aioecrpublic.images.registry_http import check_transient, failure, read_body
 from aioecrpublic.images.registry_urls import URLError, join_url, show_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from aioecrpublic.images.docker_config import RegistryCredentials
     from aioecrpublic.images.jsondoc import JSONObject
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
 _BEARER_TOKEN = re.compile(r"[!-~]+")
 _OK = 200
+BEARER = "bearer"
+_BASIC = "basic"
 _REFUSED = frozenset({400, 401, 403})
 """How token services refuse credentials; that of public.ecr.aws says 400 to a password that has expired."""
 _CLIENT_ID = "aioecrpublic"
@@ -41,6 +42,12 @@ _LONGEST_LIFE = 24 * 60 * 60
 """Seconds after which any token is fetched again."""
 _USED_LIFE = 0.9
 """The part of a token's life after which another is fetched."""
+
+
+def choose_challenge(challenges: list[Challenge]) -> Challenge | None:
+    """Return the challenge to answer, ``None`` if there is none that can be: ``Bearer`` before ``Basic``."""
+    known = {challenge.scheme: challenge for challenge in reversed(challenges)}
+    return known.get(BEARER) or known.get(_BASIC)
 
 
 class _RefusedError(ImageError):
@@ -62,7 +69,7 @@ class Authorizer:
         registry: the registry's URL.
         repository: the repository that is to be read.
         find_credentials: finds the credentials; called when the registry first wants any, and again when it
-            refuses the found ones later, for they may be good for some hours only.
+            refuses the found ones later, for they may be good for some hours only. None: there are none.
         name: of the source, for messages.
     """
 
@@ -71,7 +78,7 @@ class Authorizer:
         http: Http,
         registry: yarl.URL,
         repository: str,
-        find_credentials: Callable[[], Awaitable[RegistryCredentials | None]],
+        find_credentials: Callable[[], Awaitable[RegistryCredentials | None]] | None,
         name: str,
     ) -> None:
         self._http = http
@@ -84,6 +91,18 @@ class Authorizer:
         self._challenge: Challenge | None = None
         self._current: _Authorization | None = None
 
+    @property
+    def challenged(self) -> bool:
+        """Whether the registry has said how it wants to be told who we are."""
+        return self._challenge is not None
+
+    async def has_credentials(self) -> bool:
+        """Say whether there are credentials for the registry."""
+        async with self._lock:
+            if self._known is None:
+                self._known = (await self._find(),)
+            return self._known[0] is not None
+
     async def current(self) -> str | None:
         """Return the header's value, None before the registry has asked for one."""
         async with self._lock:
@@ -93,41 +112,40 @@ class Authorizer:
                 self._current = await self._answer(self._challenge)
             return self._current.value
 
-    async def renew(self, challenges: Iterable[str], refused: str | None) -> str:
-        """Return a value that answers the challenges with which the registry has refused another.
+    async def renew(self, challenges: list[Challenge], refused: str | None) -> None:
+        """Answer the challenges with which the registry has refused what it was sent.
 
         Raises:
             ImageError: there are no credentials, or they are refused.
         """
         async with self._lock:
             if self._current is not None and self._current.value != refused:
-                return self._current.value  # renewed meanwhile, for another request
-            self._challenge = self._choose(parse_challenges(challenges))
+                return  # renewed meanwhile, for another request
+            self._challenge = self._choose(challenges)
             self._current = await self._answer(self._challenge, refused)
             if self._current.value == refused:
                 raise ImageError(f"{self._name}: the registry refuses the credentials")
-            return self._current.value
 
-    async def replace(self, used: str | None) -> str | None:
-        """Return another token than the used one, None if it is no token that was used.
+    async def replace(self, used: str | None) -> bool:
+        """Fetch another token than the used one; say whether there is one.
 
         Raises:
             ImageError: the token service gives none.
         """
         async with self._lock:
-            if used is None or self._challenge is None or self._challenge.scheme != "bearer":
-                return None
+            if used is None or self._challenge is None or self._challenge.scheme != BEARER:
+                return False
             if self._current is None or self._current.value == used:
                 self._current = await self._answer(self._challenge)
-            return self._current.value
+            return True
 
     def _choose(self, challenges: list[Challenge]) -> Challenge:
-        for scheme in ("bearer", "basic"):
-            for challenge in challenges:
-                if challenge.scheme == scheme:
-                    return challenge
-        asked = ", ".join(challenge.scheme for challenge in challenges) or "nothing"
-        raise ImageError(f"{self._name}: the registry asks for {shown(asked)}, not for Bearer or Basic")
+        # One that is refused later may be refused without a word.
+        chosen = choose_challenge(challenges) or self._challenge
+        if chosen is None:
+            asked = ", ".join(challenge.scheme for challenge in challenges) or "nothing"
+            raise ImageError(f"{self._name}: the registry asks for {shown(asked)}, not for Bearer or Basic")
+        return chosen
 
     async def _answer(self, challenge: Challenge, refused: str | None = None) -> _Authorization:
         if self._known is not None:
@@ -138,13 +156,16 @@ class Authorizer:
                     return answer
             except _RefusedError:
                 pass  # those that are found now may be newer
-        self._known = (await self._find_credentials(),)
+        self._known = (await self._find(),)
         return await self._identify(challenge, self._known[0])
+
+    async def _find(self) -> RegistryCredentials | None:
+        return None if self._find_credentials is None else await self._find_credentials()
 
     async def _identify(
         self, challenge: Challenge, credentials: RegistryCredentials | None
     ) -> _Authorization:
-        if challenge.scheme == "bearer":
+        if challenge.scheme == BEARER:
             return await self._http.retry(
                 lambda: self._fetch_token(challenge, credentials), f"{self._name}: token service"
             )
@@ -174,7 +195,7 @@ class Authorizer:
                 headers={},
                 authorization=credentials.basic if credentials else None,
             )
-        check_transient(response)
+        await check_transient(response)
         if response.status != _OK:
             error = _RefusedError if response.status in _REFUSED else ImageError
             raise error(f"{what}: {await failure(response)}")

@@ -7,7 +7,7 @@ import io
 from asyncio import sleep
 from typing import TYPE_CHECKING
 
-from aioecrpublic.images.errors import ImageError
+from aioecrpublic.images.errors import ImageError, shown
 from aioecrpublic.images.handles import check_range
 from aioecrpublic.images.pages import Pages
 from aioecrpublic.images.registry_headers import check_encodings, content_length, parse_content_range
@@ -33,9 +33,12 @@ _WORTH_IT = 1024 * 1024
 _READ = 256 * 1024
 _LARGE = 1024 * 1024
 """Bytes from which a range is worth pages of its own."""
+_END_TIME = 5.0
+"""Seconds to wait for the end of a body whose last byte is there."""
 _OK = 200
 _PARTIAL = 206
 _NOT_FOUND = 404
+_RANGE_REFUSED = frozenset({_OK, 400, 416})
 
 
 class RegistryBlob:
@@ -71,6 +74,7 @@ class RegistryBlob:
         self._position = 0
         self._reconnects = 0
         self._streamed = 0
+        self._closed_ranges = False
         self._closed = False
         self._lock = asyncio.Lock()
 
@@ -144,7 +148,12 @@ class RegistryBlob:
 
     async def _connect(self, position: int) -> None:
         self._disconnect()
-        response = await self._request({"Range": f"bytes={position}-"} if position else {})
+        response = await self._request(self._range(position))
+        if self._is_refused(response, position):
+            # Some take no range without an end.
+            response.close()
+            self._closed_ranges = True
+            response = await self._request(self._range(position))
         if self._closed:
             response.close()
             raise ImageError(f"{self._name}: closed while it was being opened")
@@ -154,6 +163,15 @@ class RegistryBlob:
             # A registry that knows no ranges sends everything again.
             await self._next(self._position, position - self._position)
         self._streamed = 0
+
+    def _range(self, position: int) -> dict[str, str]:
+        if not position:
+            return {}
+        return {"Range": f"bytes={position}-{self.descriptor.size - 1 if self._closed_ranges else ''}"}
+
+    def _is_refused(self, response: Response, position: int) -> bool:
+        """Say whether a range without an end is refused or ignored; one with an end may not be."""
+        return position > 0 and not self._closed_ranges and response.status in _RANGE_REFUSED
 
     async def _check(self, response: Response, position: int) -> int:
         """Check what the registry says of its response, and return the position it starts at."""
@@ -165,15 +183,20 @@ class RegistryBlob:
             self._check_size(content_length(response.headers))
             return 0
         if response.status == _PARTIAL and position:
-            return self._check_content_range(response, position)
+            self._check_content_range(response, position)
+            return position
         raise ImageError(f"{self._name}: {await failure(response)}")
 
-    def _check_content_range(self, response: Response, position: int) -> int:
+    def _check_content_range(self, response: Response, position: int) -> None:
         stated = parse_content_range(response.headers)
-        if stated is None or stated.first != position:
-            raise TransientError("the registry has sent another range than it was asked for")
-        self._check_size(stated.size)
-        return position
+        self._check_size(None if stated is None else stated.size)
+        if stated is None or stated.first != position or not position <= stated.last < self.descriptor.size:
+            said = shown(response.headers.get("Content-Range", ""))
+            self._disconnect()
+            raise ImageError(
+                f"{self._name}: the bytes from {position} were asked for, and the registry sends others: "
+                f"Content-Range is {said}"
+            )
 
     def _check_size(self, size: int | None) -> None:
         if size is not None and size != self.descriptor.size:
@@ -185,7 +208,8 @@ class RegistryBlob:
         if self._response is None:
             return
         try:
-            more = await self._response.read(1)
+            async with asyncio.timeout(_END_TIME):
+                more = await self._response.read(1)
         except NETWORK_ERRORS:
             more = b""  # what was sent before is complete
         if more:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
+import ssl
 from asyncio import sleep
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +16,7 @@ import attrs
 from aioecrpublic._common.dates import retry_after_seconds
 from aioecrpublic._common.http import Connections
 from aioecrpublic._common.proxy import Proxy, ProxyError, find_proxy
-from aioecrpublic._common.tls import CABundleError, client_context
+from aioecrpublic._common.tls import CABundle, CABundleError, client_context
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.errors import ImageError, shown
 from aioecrpublic.images.registry_headers import check_encodings
@@ -37,8 +39,10 @@ _TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 _MAX_ERROR = 16 * 1024
 _FIRST_DELAY = 0.2
 _LONGEST_DELAY = 5.0
-_LONGEST_WAIT = 60.0
-"""Seconds; a longer `Retry-After` is taken for this."""
+_LONGEST_WAIT = 120.0
+"""Seconds that the attempts of one request wait together because the registry asks for it."""
+_ERROR_TIME = 5.0
+"""Seconds that the words of an error may take to come."""
 
 _SETTINGS: Settings = {"auto_decompress": False}
 
@@ -71,18 +75,29 @@ class Http:
         *,
         headers: Mapping[str, str],
         authorization: str | None = None,
+        elsewhere: Callable[[yarl.URL], Awaitable[str | None]] | None = None,
         form: Mapping[str, str] | None = None,
     ) -> Response:
         """Send one request, follow its redirects, and return the response unread.
 
-        The authorization is for the origin of `url` alone: blob stores get none, and neither does anything
-        that is reached through another host.
+        Args:
+            method: The method.
+            url: Where to.
+            headers: The headers, wherever the request is redirected to.
+            authorization: For the origin of ``url`` alone: blob stores get none, and neither does anything
+                that is reached through another host.
+            elsewhere: Finds the authorization for another host that the request is redirected to.
+            form: What to post; then no redirect is followed.
 
         Raises:
-            ImageError: a redirect leads nowhere, in circles or from https to http.
+            ImageError: A redirect leads nowhere, in circles or from https to http, or the user's session is
+                closed.
         """
         origin = origin_of(url)
+        left = False
         for _ in range(MAX_REDIRECTS + 1):
+            if self.connections.closed:
+                raise ImageError(f"{show_origin(url)}: the session is closed")
             sent = {"Accept-Encoding": "identity", **headers}
             if authorization is not None:
                 sent["Authorization"] = authorization
@@ -101,43 +116,69 @@ class Http:
                 return response
             response.close()
             url = _redirected(url, location)
-            if origin_of(url) != origin:
-                authorization = None
+            left = left or origin_of(url) != origin
+            if left:
+                authorization = None if elsewhere is None else await elsewhere(url)
         raise ImageError(f"{show_origin(url)}: more than {MAX_REDIRECTS} redirects")
 
     async def retry(self, work: Callable[[], Awaitable[T]], what: str) -> T:
         """Do something until it goes well.
 
         Args:
-            work: raises `TransientError` or one of aiohttp's errors if it is worth another attempt.
-            what: for messages.
+            work: Raises ``TransientError`` or one of aiohttp's errors if it is worth another attempt.
+            what: For messages.
 
         Raises:
-            ImageError: it has failed every time; the message says how the last one did.
+            ImageError: It has failed every time, or the registry asks to wait for too long; the message says
+                how the last attempt has failed.
         """
+        waited = 0.0
         for attempt in range(1, self.max_attempts + 1):
             try:
                 return await work()
             except (TransientError, *NETWORK_ERRORS) as error:
-                problem = describe(error)
-                if attempt == self.max_attempts:
-                    raise ImageError(f"{what}: {problem} ({attempt} attempts)") from error
-                wait = error.wait if isinstance(error, TransientError) else 0.0
-                _log.debug("%s: %s; attempt %d of %d", what, problem, attempt, self.max_attempts)
-            await sleep(max(wait, backoff(attempt)))
+                asked = error.wait if isinstance(error, TransientError) else 0.0
+                facts = f"{attempt} attempts"
+                if waited:
+                    facts += f", waited {waited:.0f} s as asked for"
+                if waited + asked > _LONGEST_WAIT:
+                    facts += f", not waiting {asked:.0f} s more"
+                problem = f"{what}: {describe(error)}"
+                if attempt == self.max_attempts or waited + asked > _LONGEST_WAIT:
+                    raise ImageError(f"{problem} ({facts})") from error
+                _log.debug("%s (attempt %d of %d)", problem, attempt, self.max_attempts)
+            waited += asked
+            await sleep(max(asked, backoff(attempt)))
         raise ImageError(f"{what}: not attempted")
 
 
-async def open_connections(what: str) -> Connections:
-    """Return connections of one's own, which trust whom the environment names (see `_common.tls`).
+async def open_connections(
+    what: str, ca_file: str | os.PathLike[str] | None = None, *, verify: bool = True
+) -> Connections:
+    """Return connections of one's own.
+
+    Args:
+        what: For messages.
+        ca_file: The certificates to trust; ``None`` is whom the environment names (see ``_common.tls``).
+        verify: Whether certificates are looked at.
 
     Raises:
-        ImageError: the trusted certificates cannot be read; `what` is for the message.
+        ImageError: The trusted certificates cannot be read.
     """
+    if not verify:
+        return Connections.open(await asyncio.to_thread(_unverified_context))
     try:
-        return Connections.open(await asyncio.to_thread(client_context))
+        bundle = None if ca_file is None else CABundle(os.fspath(ca_file), "ca_file")
+        return Connections.open(await asyncio.to_thread(client_context, bundle))
     except CABundleError as error:
         raise ImageError(f"{what}: {error}") from error
+
+
+def _unverified_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def backoff(attempt: int) -> float:
@@ -156,22 +197,21 @@ def describe(error: BaseException) -> str:
     return type(error).__name__
 
 
-def check_transient(response: Response) -> None:
+async def check_transient(response: Response) -> None:
     """Check that a response's status is not one that another attempt may change.
 
     Raises:
-        TransientError: it is; the response is done with.
+        TransientError: It is; the response is done with.
     """
     if response.status in _TRANSIENT_STATUSES:
-        response.close()
-        wait = min(retry_after_seconds(response.headers) or 0.0, _LONGEST_WAIT)
-        raise TransientError(f"{response.status} {response.reason}", wait)
+        raise TransientError(await failure(response), retry_after_seconds(response.headers) or 0.0)
 
 
 async def failure(response: Response) -> str:
     """Return what an error response says, and be done with it."""
     try:
-        body = await read_body(response, _MAX_ERROR, "error")
+        async with asyncio.timeout(_ERROR_TIME):
+            body = await read_body(response, _MAX_ERROR, "error")
         document = jsondoc.parse_object(body, "error")
         first = jsondoc.as_object((jsondoc.items(document, "errors", "error") or [None])[0], "error")
         said = jsondoc.text(first, "message", "error") or jsondoc.text(first, "code", "error")

@@ -241,7 +241,7 @@ async def _fetch(url: yarl.URL) -> bytes:
         async def attempt() -> bytes:
             response = await http.send("GET", url, headers={})
             try:
-                check_transient(response)
+                await check_transient(response)
                 if response.status != _OK:
                     raise ImageError(f"logo: {await failure(response)}")
                 return await read_body(response, _LARGEST_LOGO, "logo")

@@ -40,13 +40,21 @@ class Behaviour:
     statuses: list[int] = attrs.field(factory=list)
     """For the next requests of the registry itself, instead of an answer."""
     retry_after: str | None = None
+    date: str | None = None
+    """Of these."""
+    hidden: int | None = None
+    """What strangers get instead of a challenge, but at `/v2/`."""
+    moved: str | None = None
+    """Another registry that everything is redirected to."""
     token_statuses: list[int] = attrs.field(factory=list)
     cuts: list[int] = attrs.field(factory=list)
     """After so many bytes of the body of the next blobs the connection is cut."""
     stalls: bool = False
-    """The next blob stops in the middle without a word, until the registry is closed."""
+    """The next blob stops in the middle without a word, until the registry is closed; so do referrers."""
     ranges: bool = True
-    wrong_range: bool = False
+    open_ranges: int = 206
+    """What a range without an end is answered; 200 is the whole blob."""
+    content_range: str | None = None
     extra: bytes = b""
     """Follows each blob."""
     chunked: bool = False
@@ -77,6 +85,7 @@ class FakeRegistry:
 
     async def __aenter__(self) -> Self:
         app = web.Application()
+        app.router.add_get("/v2/", self._version)
         app.router.add_route("*", "/v2/team/app/manifests/{reference}", self._guarded(self._manifest))
         app.router.add_route("*", "/v2/team/app/blobs/{digest}", self._guarded(self._blob))
         app.router.add_get("/v2/team/app/referrers/{digest}", self._guarded(self._referrers))
@@ -119,18 +128,31 @@ class FakeRegistry:
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
             self.requests.append(request)
+            if self.behaviour.moved is not None:
+                return web.Response(
+                    status=307, headers={"Location": f"{self.behaviour.moved}{request.rel_url}"}
+                )
             if self.behaviour.statuses:
                 status = self.behaviour.statuses.pop(0)
                 if status == 0:
                     return await self._cut(request)
-                retry_after = self.behaviour.retry_after
-                return _error(status, "try later", {"Retry-After": retry_after} if retry_after else {})
+                asked = {"Retry-After": self.behaviour.retry_after, "Date": self.behaviour.date}
+                return _error(status, "try later", {name: value for name, value in asked.items() if value})
             challenge = self._challenge(request)
+            if challenge is not None and self.behaviour.hidden is not None:
+                return _error(self.behaviour.hidden, "not for strangers", {})
             if challenge is not None:
                 return _error(401, "authentication required", {"WWW-Authenticate": challenge})
             return await handler(request)
 
         return handle
+
+    async def _version(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(request)
+        challenge = self._challenge(request)
+        if challenge is not None:
+            return _error(401, "authentication required", {"WWW-Authenticate": challenge})
+        return web.json_response({})
 
     def _challenge(self, request: web.Request) -> str | None:
         authorization = request.headers.get("Authorization", "")
@@ -174,6 +196,8 @@ class FakeRegistry:
     async def _referrers(self, request: web.Request) -> web.StreamResponse:
         if not self.behaviour.has_referrers:
             return _error(404, "page not found", {})
+        if self.behaviour.stalls:
+            await self.released.wait()
         page = int(request.query.get("page", "0"))
         headers = {}
         if page + 1 < len(self.referrers):
@@ -208,10 +232,17 @@ class FakeRegistry:
         start = 0
         response = web.StreamResponse(headers=behaviour.headers)
         asked = request.headers.get("Range")
-        if asked is not None and behaviour.ranges:
-            start = int(asked.removeprefix("bytes=").removesuffix("-")) + behaviour.wrong_range
+        if asked is not None and asked.endswith("-") and behaviour.open_ranges not in {200, 206}:
+            return _error(behaviour.open_ranges, "no such range", {})
+        if (
+            asked is not None
+            and behaviour.ranges
+            and not (asked.endswith("-") and behaviour.open_ranges == 200)
+        ):
+            start = int(asked.removeprefix("bytes=").partition("-")[0])
             response.set_status(206)
-            response.headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+            stated = f"bytes {start}-{len(data) - 1}/{len(data)}"
+            response.headers["Content-Range"] = behaviour.content_range or stated
         body = data[start:] + behaviour.extra
         if not behaviour.chunked:
             response.content_length = len(body)

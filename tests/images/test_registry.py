@@ -22,11 +22,14 @@ from aioecrpublic.images import (
     open_image,
     registry_auth,
     registry_blob,
+    registry_client,
     registry_http,
 )
+from aioecrpublic.images import registry as registry_module
 from tests.images.fake_registry import BASIC, USER, FakeRegistry
 from tests.images.helpers import assert_holds, content, error_of, read_blob
 from tests.support.oci import (
+    JSON,
     OCI_INDEX,
     OCI_MANIFEST,
     LayoutBuilder,
@@ -241,14 +244,58 @@ class TestBroken:
             assert await read_blob(source, layer_of(image)) == image.read(image.layers[0])
         assert not registry.behaviour.cuts
 
+    @pytest.mark.parametrize(
+        "content_range", ["bytes 11-49999/50000", "bytes 10-50000/*", "bytes 10-9/*", "bytes */50000", "11"]
+    )
     async def test_another_range_than_asked_for_is_not_taken(
+        self, registry: FakeRegistry, image: BuiltImage, content_range: str
+    ) -> None:
+        registry.behaviour.content_range = content_range
+        async with RegistryImage(registry.image) as source:
+            blob = await source.open_blob(layer_of(image))
+            with pytest.raises(ImageError) as caught:
+                await blob.read(10, 10)
+            await blob.close()
+        assert str(caught.value) == (
+            f"{registry.image}: blob {image.layers[0]}: the bytes from 10 were asked for, and the registry "
+            f"sends others: Content-Range is '{content_range}'"
+        )
+        assert len(registry.seen(image.layers[0])) == 2
+
+    async def test_a_range_of_another_blob_is_not_taken(
         self, registry: FakeRegistry, image: BuiltImage
     ) -> None:
-        registry.behaviour.wrong_range = True
-        async with RegistryImage(registry.image, max_attempts=2) as source:
+        registry.behaviour.content_range = "bytes 10-50000/50001"
+        async with RegistryImage(registry.image) as source:
             blob = await source.open_blob(layer_of(image))
-            with pytest.raises(ImageError, match="another range than it was asked for"):
+            with pytest.raises(ImageError, match="has 50001 bytes, but its descriptor says 50000"):
                 await blob.read(10, 10)
+            await blob.close()
+
+    @pytest.mark.parametrize("status", [200, 400, 416])
+    async def test_a_range_gets_an_end_where_it_needs_one(
+        self, registry: FakeRegistry, image: BuiltImage, status: int
+    ) -> None:
+        registry.behaviour.open_ranges = status
+        registry.behaviour.cuts = [10_000, 10_000, 10_000] if status != 200 else [10_000, 10, 10_000, 10_000]
+        async with RegistryImage(registry.image) as source:
+            assert await read_blob(source, layer_of(image), 50_000) == registry.blobs[image.layers[0]]
+        ranges = [request.headers.get("Range") for request in registry.seen(image.layers[0])]
+        assert ranges == [
+            None,
+            "bytes=10000-",
+            *[f"bytes={start}-49999" for start in (10_000, 20_000, 30_000)],
+        ]
+
+    async def test_a_range_that_is_refused_with_an_end_too_is_an_error(
+        self, registry: FakeRegistry, image: BuiltImage
+    ) -> None:
+        registry.behaviour.cuts = [10_000]
+        async with RegistryImage(registry.image) as source:
+            blob = await source.open_blob(layer_of(image))
+            registry.behaviour.statuses = [416, 416]
+            with pytest.raises(ImageError, match="416 Requested Range Not Satisfiable: try later"):
+                await blob.read(0, 50_000)
             await blob.close()
 
     @pytest.mark.parametrize("status", [0, 429, 500, 502, 503, 504])
@@ -261,7 +308,12 @@ class TestBroken:
             await assert_holds(source, image)
 
     @pytest.mark.parametrize(
-        ("status", "message"), [(503, "503 Service Unavailable"), (0, "Server disconnected")]
+        ("status", "message"),
+        [
+            (503, "503 Service Unavailable: try later"),
+            (429, "429 Too Many Requests: try later"),
+            (0, "Server disconnected"),
+        ],
     )
     async def test_lasting_failures_are_an_error(
         self, registry: FakeRegistry, status: int, message: str
@@ -273,22 +325,54 @@ class TestBroken:
         if status:  # when a connection is lost, aiohttp tries once more by itself
             assert len(registry.requests) == 3
 
-    async def test_retry_after_is_heeded_within_reason(
-        self, registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        slept: list[float] = []
+    @pytest.fixture
+    def slept(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+        """Return how long was waited, instead of waiting."""
+        waits: list[float] = []
 
         async def record(seconds: float) -> None:
-            slept.append(seconds)
+            waits.append(seconds)
             await asyncio.sleep(0)
 
         monkeypatch.setattr(registry_http, "sleep", record)
-        for header in ("7", "100000", "Wed, 21 Oct 2015 07:28:00 GMT", "nonsense", "٣"):
-            registry.behaviour.statuses = [429]
-            registry.behaviour.retry_after = header
-            async with RegistryImage(registry.image) as source:
-                await source.open()
-        assert [round(seconds) for seconds in slept] == [7, 60, 0, 0, 0]
+        return waits
+
+    @pytest.mark.parametrize(
+        ("header", "seconds"),
+        [
+            ("7", 7),
+            (" 7 ", 7),
+            ("Wed, 21 Oct 2015 07:28:30 GMT", 30),
+            ("Wed, 21 Oct 2015 07:27:00 GMT", 0),
+            ("nonsense", 0),
+            ("٣", 0),
+        ],
+    )
+    async def test_retry_after_is_obeyed(
+        self, registry: FakeRegistry, slept: list[float], header: str, seconds: int
+    ) -> None:
+        registry.behaviour.statuses = [429]
+        registry.behaviour.retry_after = header
+        registry.behaviour.date = "Wed, 21 Oct 2015 07:28:00 GMT"  # its clock counts, not ours
+        async with RegistryImage(registry.image):
+            assert [round(wait) for wait in slept] == [seconds]
+
+    async def test_waiting_has_an_end(self, registry: FakeRegistry, slept: list[float]) -> None:
+        registry.behaviour.statuses = [429] * 10
+        registry.behaviour.retry_after = "50"
+        assert await error_of(RegistryImage(registry.image)) == (
+            f"{registry.image}: manifest 1.0: 429 Too Many Requests: try later "
+            "(3 attempts, waited 100 s as asked for, not waiting 50 s more)"
+        )
+        assert slept == [50, 50]
+        registry.behaviour.retry_after = "9" * 400
+        assert "try later (1 attempts, not waiting 999999999999 s more)" in await error_of(
+            RegistryImage(registry.image)
+        )
+        registry.behaviour.retry_after = "50"
+        assert "try later (2 attempts, waited 50 s as asked for)" in await error_of(
+            RegistryImage(registry.image, max_attempts=2)
+        )
 
     async def test_nobody_there(self) -> None:
         async with FakeRegistry() as registry:
@@ -330,12 +414,32 @@ class TestBroken:
         if not chunked:
             assert "50000" in await error_of(RegistryImage(registry.image))
 
-    async def test_heads_that_are_refused_prove_nothing(
-        self, registry: FakeRegistry, image: BuiltImage
+    @pytest.mark.parametrize("status", [400, 401, 403, 405, 429, 500, 503])
+    async def test_heads_that_are_refused_prove_nothing_and_are_not_repeated(
+        self, registry: FakeRegistry, image: BuiltImage, status: int
     ) -> None:
-        registry.behaviour.head_status = 403
+        registry.behaviour.head_status = status
+        registry.behaviour.auth = "bearer"
         async with RegistryImage(registry.image) as source:
             await assert_holds(source, image)
+        assert len([request for request in registry.requests if request.method == "HEAD"]) == 1
+        assert len(registry.tokens) == 1
+
+    async def test_a_head_that_is_refused_later_ends_the_asking(
+        self, registry: FakeRegistry, image: BuiltImage
+    ) -> None:
+        async with RegistryImage(registry.image) as source:
+            await source.check_blob(layer_of(image))
+            registry.behaviour.head_status = 403
+            for _ in range(3):
+                await source.check_blob(layer_of(image))
+        assert len([request for request in registry.requests if request.method == "HEAD"]) == 2
+
+    async def test_a_head_without_a_size_is_enough(self, registry: FakeRegistry, image: BuiltImage) -> None:
+        registry.behaviour.chunked = True
+        async with RegistryImage(registry.image) as source:
+            await assert_holds(source, image)
+        assert len([request for request in registry.requests if request.method == "HEAD"]) > 1
 
 
 class TestLies:
@@ -443,15 +547,58 @@ class TestRedirects:
         (request,) = registry.seen("/store/")
         assert "Authorization" not in request.headers
 
-    async def test_a_blob_store_may_not_ask_who_we_are(
+    async def test_another_registry_that_is_redirected_to_gets_a_token_of_its_own(
         self, registry: FakeRegistry, store: FakeRegistry, image: BuiltImage
     ) -> None:
-        registry.behaviour.location = f"http://{store.host}/v2/team/app/blobs/{image.layers[0]}"
+        store.add(image)
         store.behaviour.auth = "bearer"
+        registry.behaviour.auth = "basic"
+        registry.behaviour.moved = f"http://{store.host}"
+        async with RegistryImage(registry.image, credentials=CREDENTIALS) as source:
+            await assert_holds(source, image)
+        assert len(store.tokens) == 1
+        assert not registry.seen("/token")
+        sent = {request.headers.get("Authorization") for request in store.requests}
+        assert sent == {None, f"Bearer {store.tokens[0]}"}
+        (asked,) = store.seen("/token")
+        assert "Authorization" not in asked.headers
+        assert not [request for request in registry.requests if "Authorization" in request.headers]
+
+    async def test_both_registries_may_ask_in_one_request(
+        self, registry: FakeRegistry, store: FakeRegistry, image: BuiltImage
+    ) -> None:
+        registry.behaviour.auth = store.behaviour.auth = "bearer"
+        registry.behaviour.location = f"http://{store.host}/v2/team/app/blobs/{image.layers[0]}"
+        async with RegistryImage(registry.image, credentials=CREDENTIALS) as source:
+            await read_blob(source, layer_of(image))
+            registry.behaviour.tokens_refused = store.behaviour.tokens_refused = 1
+            await read_blob(source, layer_of(image))
+        assert [len(one.tokens) for one in (registry, store)] == [2, 2]
+        assert {request.headers.get("Authorization") for request in store.seen("/token")} == {None}
+        assert {request.headers.get("Authorization") for request in registry.seen("/token")} == {BASIC}
+        known = {f"Bearer {token}" for token in store.tokens}
+        assert {request.headers.get("Authorization") for request in store.seen("/blobs/")} == {None, *known}
+
+    @pytest.mark.parametrize("auth", ["basic", "Negotiate", ""])
+    async def test_others_may_not_ask_who_we_are(
+        self, registry: FakeRegistry, store: FakeRegistry, image: BuiltImage, auth: str
+    ) -> None:
+        registry.behaviour.location = f"http://{store.host}/v2/team/app/blobs/{image.layers[0]}"
+        store.behaviour.auth = auth
         async with RegistryImage(registry.image, credentials=CREDENTIALS) as source:
             with pytest.raises(ImageError, match="401 Unauthorized"):
                 await source.open_blob(layer_of(image))
-        assert not store.seen("/token")
+        assert [request.headers.get("Authorization") for request in store.requests] == [None]
+
+    async def test_only_some_registries_are_followed(
+        self, registry: FakeRegistry, image: BuiltImage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(registry_client, "_MAX_OTHERS", 0)
+        async with FakeRegistry() as other:
+            other.behaviour.auth = "bearer"
+            registry.behaviour.moved = f"http://{other.host}"
+            assert "401 Unauthorized" in await error_of(RegistryImage(registry.image))
+            assert not other.tokens
 
     @pytest.mark.parametrize(
         ("location", "message"),
@@ -487,6 +634,55 @@ class TestIdentity:
         async with RegistryImage(registry.image, credentials=CREDENTIALS) as source:
             await assert_holds(source, image)
         assert not [request for request in registry.requests if "Authorization" in request.headers]
+
+    @pytest.mark.parametrize("hidden", [401, 403, 404])
+    @pytest.mark.parametrize("auth", ["basic", "bearer"])
+    async def test_a_registry_that_hides_from_strangers_is_asked_how_to_identify(
+        self, registry: FakeRegistry, image: BuiltImage, auth: str, hidden: int
+    ) -> None:
+        registry.behaviour.auth = auth
+        registry.behaviour.hidden = hidden
+        async with RegistryImage(registry.image, credentials=CREDENTIALS) as source:
+            await assert_holds(source, image)
+        assert len([request for request in registry.requests if request.path == "/v2/"]) == 1
+        asked = [request for request in registry.requests if "Authorization" not in request.headers]
+        assert len(asked) == 2, "once each"
+
+    @pytest.mark.parametrize(
+        ("hidden", "message"),
+        [
+            (401, "the registry asks for 'nothing', not for Bearer or Basic"),
+            (403, "manifest 1.0: 403 Forbidden: not for strangers"),
+            (404, "no such image"),
+        ],
+    )
+    async def test_strangers_ask_no_further(self, registry: FakeRegistry, hidden: int, message: str) -> None:
+        registry.behaviour.auth = "bearer"
+        registry.behaviour.hidden = hidden
+        assert message in await error_of(RegistryImage(registry.image, anonymous=True))
+        assert len(registry.requests) == 1
+        registry.behaviour.auth = "Negotiate"
+        assert message in await error_of(RegistryImage(registry.image, credentials=CREDENTIALS))
+        assert len(registry.requests) == 3
+
+    async def test_what_is_missing_is_asked_for_once_where_strangers_may_read(
+        self, registry: FakeRegistry, image: BuiltImage
+    ) -> None:
+        registry.behaviour.has_referrers = False
+        async with RegistryImage(registry.image, credentials=CREDENTIALS) as source:
+            assert await source.cosign_tags(image.digest) == {}
+            assert await source.referrers(image.digest) == ()
+        assert not [request for request in registry.requests if request.path == "/v2/"]
+        assert not [request for request in registry.requests if "Authorization" in request.headers]
+
+    async def test_credentials_do_not_find_what_is_not_there(self, registry: FakeRegistry) -> None:
+        registry.behaviour.auth = "basic"
+        registry.behaviour.hidden = 404
+        reference = f"docker://{registry.host}/team/app:2.0"
+        assert await error_of(RegistryImage(reference, credentials=CREDENTIALS)) == (
+            f"{reference}: no such image"
+        )
+        assert len(registry.requests) == 3
 
     async def test_basic(self, registry: FakeRegistry, image: BuiltImage) -> None:
         registry.behaviour.auth = "basic"
@@ -558,7 +754,7 @@ class TestIdentity:
             registry.behaviour.password = "second"
             registry.behaviour.tokens_refused = 1
             write("second")
-            await source.check_blob(layer_of(image))
+            await read_blob(source, layer_of(image))
             registry.behaviour.password = "third"
             registry.behaviour.tokens_refused = 2
             with pytest.raises(ImageError, match=r"refuses the credentials|unknown password"):
@@ -682,6 +878,67 @@ class TestReferrers:
         async with RegistryImage(registry.image, credentials=CREDENTIALS) as source:
             with pytest.raises(ImageError, match="more than 100 pages"):
                 await source.referrers(image.digest)
+
+    @pytest.mark.parametrize(
+        ("link", "message"),
+        [
+            ('<http://[bad>; rel="next"', "refers to something that is not a valid URL"),
+            ('<mailto:x>; rel="next"', "refers to something that is neither http nor https"),
+            ('<//a:b@x/v2/>; rel="next"', "refers to a URL with a user name or password in it"),
+            ('/v2/x; rel="next"', "not a valid Link header: no target in angle brackets"),
+        ],
+    )
+    async def test_a_next_page_that_is_none(
+        self, registry: FakeRegistry, image: BuiltImage, link: str, message: str
+    ) -> None:
+        registry.referrers = [b'{"manifests": []}']
+        registry.behaviour.headers = {"Link": link}
+        async with RegistryImage(registry.image) as source:
+            with pytest.raises(ImageError) as caught:
+                await source.referrers(image.digest)
+        assert message in str(caught.value)
+
+    async def test_they_are_counted_before_they_are_kept(
+        self, registry: FakeRegistry, image: BuiltImage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def page(first: int, count: int) -> bytes:
+            numbers = range(first, first + count)
+            entries: list[JSON] = [
+                {"mediaType": "a/b", "size": 1, "digest": f"sha256:{n:064x}"} for n in numbers
+            ]
+            return encode({"schemaVersion": 2, "manifests": entries})
+
+        registry.referrers = [page(0, 600), page(600, 400)]
+        async with RegistryImage(registry.image) as source:
+            assert len(await source.referrers(image.digest)) == 1000
+            registry.referrers = [page(0, 600), page(600, 401), b"never read"]
+            with pytest.raises(ImageError, match="more than 1000 manifests"):
+                await source.referrers(image.digest)
+            assert len(registry.seen("/referrers/")) == 4
+            monkeypatch.setattr(registry_module, "_MAX_LISTING", 100_000)
+            registry.referrers = [page(0, 600), page(0, 600)]
+            with pytest.raises(ImageError, match="more than 100000 bytes"):
+                await source.referrers(image.digest)
+            monkeypatch.setattr(registry_module, "_LISTING_TIME", 0.1)
+            registry.behaviour.stalls = True
+            with pytest.raises(ImageError, match=r"not all listed within 0\.1 s"):
+                await source.referrers(image.digest)
+
+    async def test_what_is_found_is_kept_within_bounds(
+        self, registry: FakeRegistry, image: BuiltImage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(registry_module, "_MOST_KEPT", 2)
+        async with RegistryImage(registry.image) as source:
+            for digest in image.manifests:
+                found = await source.find(digest)
+                assert found is not None
+                assert await source.read_manifest(found) == image.read(digest)
+            assert len(source._manifests) == 2
+            monkeypatch.setattr(registry_module, "_MAX_KEPT", 10)
+            root = await source.find(image.digest)
+            assert root is not None
+            assert not source._manifests
+            assert await source.read_manifest(root) == image.read(image.digest)
 
 
 async def test_an_image_can_be_written_from_what_was_read(registry: FakeRegistry, tmp_path: Path) -> None:
