@@ -12,7 +12,7 @@ from aioecrpublic.images.errors import ImageError, shown
 from aioecrpublic.images.registry_urls import is_authority
 
 DOCKER_HUB = "docker.io"
-_HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
+HUB_NAMES = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
 _MAX_REPOSITORY = 255
 
 # OCI distribution specification, "Pulling manifests".
@@ -110,7 +110,7 @@ def _split(name: str) -> tuple[str, str, str | None]:
     directory, slash, last = path.rpartition("/")
     base, colon, tag = last.partition(":")
     repository = f"{directory}{slash}{base}"
-    if host in _HUB_NAMES:
+    if host in HUB_NAMES:
         host = DOCKER_HUB
         repository = repository if "/" in repository else f"library/{repository}"
     return host, repository, tag if colon else None

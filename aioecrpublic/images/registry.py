@@ -23,7 +23,7 @@ from aioecrpublic._common.oci import (
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.descriptor import Descriptor, parse_descriptor
 from aioecrpublic.images.digest import check_digest, is_digest, new_hash, verify
-from aioecrpublic.images.docker_config import find_credentials
+from aioecrpublic.images.docker_config import look_up_credentials
 from aioecrpublic.images.errors import ImageError
 from aioecrpublic.images.layout import check_manifest_size
 from aioecrpublic.images.manifest import MAX_MANIFEST_SIZE
@@ -66,9 +66,11 @@ class RegistryImage(SourceLifecycle):
     Args:
         reference: `HOST/REPOSITORY:TAG` or `HOST/REPOSITORY@sha256:…`, with or without `docker://` before it;
             without a host it is on Docker Hub.
-        credentials: what to identify with, if the registry asks; None: what `docker login` has left.
-        anonymous: never identify, whatever `docker login` has left.
-        docker_config: Docker's configuration file; None: `config.json` in `DOCKER_CONFIG` or `~/.docker`.
+        credentials: what to identify with, if the registry asks; None: what `docker login` or `podman login`
+            has left.
+        anonymous: never identify, whatever a login has left.
+        docker_config: the only configuration file to read; None: `REGISTRY_AUTH_FILE`, Podman's `auth.json`
+            and Docker's `config.json`, in the order of containers-auth.json(5).
         insecure: True for plain http, False for https; None: https, except on this machine (`localhost`).
         session: your own session, which is not closed here; its default headers go to every host that the
             registry redirects to. None: an own one, which heeds the proxy settings of the environment.
@@ -285,7 +287,8 @@ class RegistryImage(SourceLifecycle):
     async def _find_credentials(self) -> RegistryCredentials | None:
         if self._anonymous or self._credentials is not None:
             return self._credentials
-        return await asyncio.to_thread(find_credentials, self._reference.host, self._docker_config)
+        where = self._reference
+        return await look_up_credentials(where.host, self._docker_config, repository=where.repository)
 
     async def _resolve_root(self) -> Descriptor:
         found = await self._resolve(self._reference.reference)

@@ -169,7 +169,7 @@ class Authorizer:
             return await self._http.retry(
                 lambda: self._fetch_token(challenge, credentials), f"{self._name}: token service"
             )
-        if credentials is None or credentials.identity_token is not None:
+        if credentials is None or not (credentials.username or credentials.password):
             raise ImageError(
                 f"{self._name}: the registry asks for user name and password, and there are none"
             )

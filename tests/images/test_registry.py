@@ -52,7 +52,9 @@ CREDENTIALS = RegistryCredentials(username=USER[0], password=USER[1])
 
 @pytest.fixture(autouse=True)  # ruff: ignore[pytest-fixture-autouse] - nobody's own configuration counts
 def _no_docker_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "no-docker-config"))
+    for name in ("DOCKER_CONFIG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "no-docker-config"))
+    monkeypatch.delenv("REGISTRY_AUTH_FILE", raising=False)
 
 
 @pytest.fixture(autouse=True)  # ruff: ignore[pytest-fixture-autouse] - waiting is tested by itself
