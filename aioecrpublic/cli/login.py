@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-from urllib.parse import urlsplit
 
 import click
 
 from aioecrpublic._common.addresses import REGISTRY_URL
 from aioecrpublic.cli.connecting import account_options, make_client
 from aioecrpublic.cli.running import run_command
+from aioecrpublic.errors import ConfigurationError
 from aioecrpublic.manage import TOKEN_REGION, use_credential_helper
 from aioecrpublic.manage import login as log_in
+from aioecrpublic.manage.registry_hosts import PUBLIC_HOSTS, configured_host, helper_hosts
 
-_PUBLIC = "public.ecr.aws"
+_PUBLIC = PUBLIC_HOSTS[0]
 
 
 @click.command(short_help="Log docker, skopeo and buildah in.")
@@ -22,7 +22,7 @@ _PUBLIC = "public.ecr.aws"
 @click.option(
     "--registry",
     metavar="HOST",
-    help=f"The registry; {_PUBLIC} if not given, or where {REGISTRY_URL} leads.",
+    help=f"The registry; {_PUBLIC} if not given, or the host of {REGISTRY_URL}.",
 )
 @click.option(
     "--helper",
@@ -44,12 +44,12 @@ def login(
 
     The region is us-east-1, the only one that gives passwords, whatever is configured.
     """
-    host = registry or urlsplit(os.environ.get(REGISTRY_URL, "")).netloc or _PUBLIC
 
     async def work() -> None:
-        expires = None
+        named = registry or configured_host()
+        host, expires = named or _PUBLIC, None
         if helper:
-            await use_credential_helper(config, registry=host)
+            await use_credential_helper(config, registry=None if named is None else _helped(named))
         else:
             async with make_client(endpoint_url, profile, TOKEN_REGION) as client:
                 token = await log_in(client, config, registry=host)
@@ -59,6 +59,17 @@ def login(
         elif expires:
             click.echo(f"logged in to {host} until {expires}")
         else:
-            click.echo(f"docker asks docker-credential-aioecrpublic for {host} from now on")
+            hosts = named or " and ".join(PUBLIC_HOSTS)
+            click.echo(f"docker asks docker-credential-aioecrpublic for {hosts} from now on")
 
     run_command(work(), interrupted="docker's configuration file is either as it was or complete")
+
+
+def _helped(host: str) -> str:
+    """Return a host, and refuse one that the helper has no password for: docker would have to ask in vain."""
+    if host not in helper_hosts():
+        raise ConfigurationError(
+            f"docker-credential-aioecrpublic gives no password for {host!r}; --registry must be one of "
+            f"{', '.join(helper_hosts())}"
+        )
+    return host

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import tempfile
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from aioecrpublic._common.threads import call_in_thread
 from aioecrpublic._runtime.errors import ConfigurationError
-from aioecrpublic.images.docker_config import default_config
+from aioecrpublic.images.docker_config import MAX_CONFIG, Subject, docker_config_file, parse_config
+from aioecrpublic.images.errors import ImageError
+from aioecrpublic.images.reference import is_host
+from aioecrpublic.manage.json_edit import set_member
+from aioecrpublic.manage.registry_hosts import PUBLIC_HOSTS
+from aioecrpublic.manage.shared_file import change_file, read_file
 from aioecrpublic.manage.token import registry_token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import os
+    from collections.abc import Mapping
 
     from aioecrpublic.client import ECRPublicClient
+    from aioecrpublic.images.docker_config import ConfigFile
     from aioecrpublic.manage.token import RegistryToken
 
-REGISTRY = "public.ecr.aws"
+REGISTRY = PUBLIC_HOSTS[0]
 HELPER = "aioecrpublic"
-_PRIVATE = 0o600
 
 
 async def login(
@@ -33,8 +36,8 @@ async def login(
 ) -> RegistryToken:
     """Log docker, skopeo, buildah and everything else that reads docker's configuration in, for 12 hours.
 
-    The file is replaced in one step; its other entries, its owner and permissions, and a symbolic link to it
-    stay.
+    Nothing else in the file changes, not even its order or its indentation. Its owner, its permissions and a
+    symbolic link to it stay. Several logins at once, in whatever processes, all have their effect.
 
     Args:
         client: An open client of us-east-1.
@@ -46,107 +49,88 @@ async def login(
         The token that was written.
 
     Raises:
-        ConfigurationError: The file is malformed or cannot be written, or it names a credential helper that
-            would be asked instead.
+        ConfigurationError: The file is malformed or cannot be changed, it names a credential helper that
+            would be asked instead, or ``registry`` is not a host.
         ServiceError: The service refuses it.
     """
-    path = default_config() if config_path is None else Path(config_path)
+    path, changed = _path(config_path), partial(_with_login, registry=_checked(registry))
     # A file that cannot take the token is better found out before one is asked for.
-    await asyncio.to_thread(lambda: _refuse_helpers(_read(path), registry, path))
+    await call_in_thread(lambda _: changed(read_file(path, MAX_CONFIG), path=path, auth=""))
     token = await registry_token(client)
-
-    def enter(config: dict[str, Any]) -> None:
-        _refuse_helpers(config, registry, path)
-        _table(config, "auths", path)[registry] = {"auth": token.basic()}
-
-    await asyncio.to_thread(_change, path, enter)
+    change = partial(changed, path=path, auth=token.basic())
+    await call_in_thread(lambda cancellation: change_file(path, change, MAX_CONFIG, cancellation))
     return token
 
 
 async def use_credential_helper(
-    config_path: str | os.PathLike[str] | None = None, *, registry: str = REGISTRY
+    config_path: str | os.PathLike[str] | None = None, *, registry: str | None = None
 ) -> None:
-    """Have docker ask ``docker-credential-aioecrpublic`` for the registry: a login that never runs out.
+    """Have docker ask ``docker-credential-aioecrpublic`` for registries: a login that never runs out.
 
     Args:
         config_path: As for ``login``.
-        registry: As for ``login``.
+        registry: The only registry to ask it for; ``None`` is every host of ECR Public, ``public.ecr.aws``
+            and ``ecr-public.aws.com``, which is the same registry by IPv4 and IPv6.
 
     Raises:
-        ConfigurationError: The file is malformed or cannot be written.
+        ConfigurationError: The file is malformed or cannot be changed, or ``registry`` is not a host.
     """
-    path = default_config() if config_path is None else Path(config_path)
-
-    def enter(config: dict[str, Any]) -> None:
-        _table(config, "credHelpers", path)[registry] = HELPER
-
-    await asyncio.to_thread(_change, path, enter)
+    path = _path(config_path)
+    hosts = PUBLIC_HOSTS if registry is None else (_checked(registry),)
+    change = partial(_with_helper, path=path, hosts=hosts)
+    await call_in_thread(lambda cancellation: change_file(path, change, MAX_CONFIG, cancellation))
 
 
-def _refuse_helpers(config: dict[str, Any], registry: str, path: Path) -> None:
-    named = config.get("credHelpers")
-    helper = (named.get(registry) if isinstance(named, dict) else None) or config.get("credsStore")
-    if not helper:
-        return
-    instead = "" if helper == HELPER else f"; use_credential_helper (login --helper) makes that {HELPER}"
-    raise ConfigurationError(
-        f"{path}: credentials for {registry} come from docker-credential-{helper}, so that an entry in "
-        f"the file would not be used{instead}"
-    )
+def _path(given: str | os.PathLike[str] | None) -> Path:
+    path = docker_config_file() if given is None else Path(given)
+    if path is None:
+        raise ConfigurationError(
+            "docker's configuration file has no place, because the user has no home directory: "
+            "name the file, or set HOME or DOCKER_CONFIG"
+        )
+    return path
 
 
-def _change(path: Path, enter: Callable[[dict[str, Any]], None]) -> None:
-    """Replace the file by a changed one in one step; blocks."""
-    # A symbolic link, as people who keep their configuration elsewhere have, stays one.
-    target = path.resolve()
-    config = _read(target)
-    enter(config)
+def _checked(registry: str) -> str:
+    if not is_host(registry):
+        raise ConfigurationError(f"registry must be a host, with a port or without (got {registry!r})")
+    return registry
+
+
+def _with_login(raw: bytes, *, path: Path, registry: str, auth: str) -> bytes:
+    config = _parse(raw, path)
+    own = config.own_helper(Subject(registry))
+    helper = config.store if own is None else own[0]
+    if helper:
+        instead = "" if helper == HELPER else f"; use_credential_helper (login --helper) makes that {HELPER}"
+        raise ConfigurationError(
+            f"{path}: credentials for {registry} come from docker-credential-{helper}, so that an entry in "
+            f"the file would not be used{instead}"
+        )
+    return _edit(raw, path, "auths", {registry: {"auth": auth}})
+
+
+def _with_helper(raw: bytes, *, path: Path, hosts: tuple[str, ...]) -> bytes:
+    _parse(raw, path)
+    return _edit(raw, path, "credHelpers", dict.fromkeys(hosts, HELPER))
+
+
+def _parse(raw: bytes, path: Path) -> ConfigFile:
+    """Read the file as Docker does, so that nothing is written that Docker would not find."""
     try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace(target, json.dumps(config, indent="\t") + "\n", target.stat() if target.exists() else None)
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be written: {error.strerror}") from error
+        return parse_config(raw, str(path))
+    except ImageError as error:
+        raise ConfigurationError(str(error)) from error
 
 
-def _replace(target: Path, text: str, before: os.stat_result | None) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=".config-", dir=target.parent)
-    temporary = Path(name)
+def _edit(raw: bytes, path: Path, table: str, members: Mapping[str, object]) -> bytes:
+    # Bytes that are not UTF-8 stay; a byte order mark, which Docker does not read, goes.
+    text = raw.decode("utf-8-sig", "surrogateescape")
+    if text.strip() in {"", "null"}:
+        text = "{}\n"
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            if before is not None and before.st_uid != os.geteuid():
-                # Root, who logs somebody else in.
-                os.fchown(file.fileno(), before.st_uid, before.st_gid)
-            os.fchmod(file.fileno(), _PRIVATE if before is None else before.st_mode & 0o777)
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
-    try:
-        config = json.loads(text) if text.strip() else {}
+        for name, value in members.items():
+            text = set_member(text, [table, name], value)
     except (ValueError, RecursionError) as error:
-        raise ConfigurationError(f"{path}: not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise ConfigurationError(f"{path}: not a JSON object")
-    return config
-
-
-def _table(config: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
-    table = config.get(name)
-    if table is None:
-        table = config[name] = {}
-    if not isinstance(table, dict):
-        raise ConfigurationError(f"{path}: {name} is not a JSON object")
-    return table
+        raise ConfigurationError(f"{path}: not valid JSON: {error}") from error
+    return text.encode("utf-8", "surrogateescape")

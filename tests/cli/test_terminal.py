@@ -71,7 +71,17 @@ async def test_help(command: str, tmp_path: Path) -> None:
         ("catalog missing team/app", 1, "missing: cannot be read: No such file or directory"),
         ("catalog page team/app", 1, "page/logo.png: neither a PNG nor a JPEG image"),
         ("catalog", 2, "Missing argument 'DIRECTORY'"),
-        ("login --config bad.json", 1, "bad.json: not JSON"),
+        (
+            "login --registry ghcr.io --helper",
+            1,
+            "gives no password for 'ghcr.io'; --registry must be one of",
+        ),
+        (
+            "login --registry https://x",
+            1,
+            "registry must be a host, with a port or without (got 'https://x')",
+        ),
+        ("login --config bad.json", 1, "bad.json: not valid JSON"),
         ("prune team/app", 1, "rules that remove everything"),
         ("prune team/app --older-than 3x", 2, "is not a number of hours"),
         ("prune team/app --keep-newest 1", 1, "registry_url is needed"),
@@ -263,7 +273,7 @@ async def test_login(tmp_path: Path) -> None:
         helped = await run(*COMMAND, *words, "--helper", "--json", cwd=tmp_path, env=env)
     assert json.loads(helped.output) == {"registry": "public.ecr.aws", "helper": True, "expires_at": None}
     config = json.loads((tmp_path / "config.json").read_text())
-    assert config["credHelpers"] == {"public.ecr.aws": "aioecrpublic"}
+    assert config["credHelpers"] == dict.fromkeys(("public.ecr.aws", "ecr-public.aws.com"), "aioecrpublic")
 
 
 async def test_a_login_to_a_local_registry_leaves_that_to_aws_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tokens, docker's configuration file, and the credential helper as docker and skopeo use it."""
+"""Tokens, and docker's configuration file."""
 
 from __future__ import annotations
 
@@ -6,32 +6,27 @@ import asyncio
 import base64
 import datetime as dt
 import json
-import os
+import logging
+import pwd
 import stat
-import subprocess
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 import pytest
-from aiohttp import web
 
 from aioecrpublic.errors import ConfigurationError, ServiceError
 from aioecrpublic.images.docker_config import find_credentials
-from aioecrpublic.local import LocalECRPublic
 from aioecrpublic.manage import login, registry_token, use_credential_helper
 from aioecrpublic.manage import token as token_module
-from tests.push.helpers import REPOSITORY, Wire, connect, tags_of
-from tests.support.oci import write_image
-from tests.support.processes import environment
-from tests.support.tools import require
-from tests.support.web import serving
+from aioecrpublic.manage.registry_hosts import PUBLIC_HOSTS
+from tests.push.helpers import Wire, connect
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from aioecrpublic import ECRPublicClient
-
-HELPER = f"#!{sys.executable}\nfrom aioecrpublic.manage.credential_helper import main\nmain()\n"
+    from aioecrpublic.local import LocalECRPublic
 
 
 def pass_time(patch: pytest.MonkeyPatch, hours: float) -> None:
@@ -99,20 +94,6 @@ async def test_login_writes_its_entry_and_nothing_else(client: ECRPublicClient, 
     assert (found.username, found.password) == ("AWS", token.password)
 
 
-async def test_whose_file_it_is_it_stays(
-    client: ECRPublicClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "config.json"
-    path.write_text("{}")
-    there, owners = path.stat(), []
-    monkeypatch.setattr(os, "fchown", lambda _, *owner: owners.append(owner))
-    await login(client, path)
-    assert not owners
-    monkeypatch.setattr(os, "geteuid", lambda: there.st_uid + 1)
-    await login(client, path)
-    assert owners == [(there.st_uid, there.st_gid)]
-
-
 async def test_a_new_configuration_is_private(
     client: ECRPublicClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,14 +102,41 @@ async def test_a_new_configuration_is_private(
     assert stat.S_IMODE((tmp_path / "docker" / "config.json").stat().st_mode) == 0o600
 
 
+async def test_every_other_character_of_the_file_stays(client: ECRPublicClient, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    before = b'{\n  "z": 1.50, "a": 1e999,\n  "auths": {\n    "x": {"auth": "eDp5"}\n  },\n  "b": "\xff"\n}'
+    path.write_bytes(b"\xef\xbb\xbf" + before)
+    token = await login(client, path)
+    entry = f',\n    "public.ecr.aws": {{\n      "auth": "{token.basic()}"\n    }}'.encode()
+    assert path.read_bytes() == before.replace(b'"}\n  }', b'"}' + entry + b"\n  }")
+    await use_credential_helper(path)
+    assert json.loads(path.read_bytes().decode("utf-8", "replace"))["credHelpers"].keys() == set(PUBLIC_HOSTS)
+    assert path.read_bytes().startswith(before[:20])
+
+
+@pytest.mark.parametrize("content", ["", " \n", "null", "{}"])
+async def test_a_configuration_that_says_nothing_is_made_one(
+    content: str, client: ECRPublicClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(content)
+    token = await login(client, path)
+    assert json.loads(path.read_text()) == {"auths": {"public.ecr.aws": {"auth": token.basic()}}}
+    assert path.read_text().startswith('{\n\t"auths": {\n\t\t"public.ecr.aws": {\n')
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("{", "not JSON"),
-        ("[]", "not a JSON object"),
-        ('{"auths": []}', "auths is not a JSON object"),
+        ("{", "not valid JSON"),
+        ("[]", "the document must be an object"),
+        ('{"auths": []}', "auths must be an object"),
+        ('{"auths": {}}}', "not valid JSON: extra data"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"credsStore": "desktop"}', "docker-credential-desktop"),
+        ('{"CredsStore": "desktop"}', "docker-credential-desktop"),
         ('{"credHelpers": {"public.ecr.aws": "other"}}', "docker-credential-other"),
+        ('{"credHelpers": {"public.ecr.aws": "aioecrpublic"}}', "docker-credential-aioecrpublic"),
     ],
 )
 async def test_a_configuration_that_cannot_be_used_is_left_alone(
@@ -136,117 +144,90 @@ async def test_a_configuration_that_cannot_be_used_is_left_alone(
 ) -> None:
     path = tmp_path / "config.json"
     path.write_text(content)
-    with pytest.raises(ConfigurationError, match=says):
+    with pytest.raises(ConfigurationError, match=says) as caught:
         await login(client, path)
+    assert str(caught.value).startswith(f"{path}: ")
     assert path.read_text() == content
+    assert [entry.name for entry in tmp_path.iterdir()] == ["config.json"]
 
 
-def helper(tmp_path: Path, server: LocalECRPublic) -> dict[str, str]:
-    """An environment whose ``PATH`` has the helper, as installing the package puts it there."""
-    program = tmp_path / "bin" / "docker-credential-aioecrpublic"
-    program.parent.mkdir()
-    program.write_text(HELPER)
-    program.chmod(0o755)
-    found = environment(tmp_path, server)
-    return found | {"PATH": f"{program.parent}{os.pathsep}{found['PATH']}"}
-
-
-async def ask(env: dict[str, str], verb: str, text: str = "") -> subprocess.CompletedProcess[str]:
-    command = ["docker-credential-aioecrpublic", verb]
-    return await asyncio.to_thread(
-        subprocess.run, command, input=text, env=env, capture_output=True, text=True, check=False
-    )
-
-
-async def test_the_helper_speaks_the_protocol(server: LocalECRPublic, tmp_path: Path) -> None:
-    env = helper(tmp_path, server)
-    for asked in ("public.ecr.aws", "https://public.ecr.aws"):
-        answer = json.loads((await ask(env, "get", f"{asked}\n")).stdout)
-        assert answer.keys() == {"ServerURL", "Username", "Secret"}
-        assert (answer["ServerURL"], answer["Username"]) == (asked, "AWS")
-    unknown = await ask(env, "get", "ghcr.io")
-    assert (unknown.returncode, unknown.stdout) == (1, "credentials not found in native keychain\n")
-    assert (await ask(env, "erase", "public.ecr.aws")).returncode == 0
-    assert (await ask(env, "store", "{}")).returncode == 1
-    assert json.loads((await ask(env, "list")).stdout)["public.ecr.aws"] == "AWS"
-    wrong = await ask(env, "forget")
-    assert (wrong.returncode, wrong.stderr) == (1, "")
-    assert wrong.stdout.startswith("usage: ")
-
-
-async def test_the_helper_asks_the_region_that_gives_passwords(
-    server: LocalECRPublic, tmp_path: Path
+async def test_a_registry_without_a_helper_in_spite_of_a_store_is_logged_in_to(
+    client: ECRPublicClient, tmp_path: Path
 ) -> None:
-    answer = await ask(helper(tmp_path, server) | {"AWS_REGION": "us-west-2"}, "get", "public.ecr.aws")
-    assert answer.returncode == 0, answer.stdout
-    assert json.loads(answer.stdout)["Username"] == "AWS"
+    path = tmp_path / "config.json"
+    path.write_text('{"credsStore": "desktop", "credHelpers": {"public.ecr.aws": ""}}')
+    token = await login(client, path)
+    assert json.loads(path.read_text())["auths"] == {"public.ecr.aws": {"auth": token.basic()}}
 
 
-async def test_the_helper_says_in_one_line_what_is_wrong(tmp_path: Path, server: LocalECRPublic) -> None:
-    env = helper(tmp_path, server) | {"AWS_SECRET_ACCESS_KEY": "wrong"}
-    failed = await ask(env, "get", "public.ecr.aws")
-    assert (failed.returncode, failed.stderr) == (1, "")
-    assert len(failed.stdout.splitlines()) == 1
+@pytest.mark.parametrize(
+    "registry", ["", "a\nb", "\x1b[2J", "https://public.ecr.aws", "public.ecr.aws/alias", "a b", "é", "a\0"]
+)
+async def test_a_registry_that_is_not_a_host_is_refused(
+    registry: str, client: ECRPublicClient, tmp_path: Path
+) -> None:
+    path = tmp_path / "config.json"
+    for work in (
+        lambda: login(client, path, registry=registry),
+        lambda: use_credential_helper(path, registry=registry),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            await work()
+        assert str(caught.value) == f"registry must be a host, with a port or without (got {registry!r})"
+    assert not path.exists()
 
 
-@pytest.mark.interop
-async def test_skopeo_copies_with_what_the_helper_says_whatever_has_expired(tmp_path: Path) -> None:
-    image = write_image(tmp_path / "in", layers=2)
-    late = dt.timedelta()
-    async with LocalECRPublic(clock=lambda: dt.datetime.now(dt.UTC) + late) as server:
-        async with connect(server) as client:
-            await client.create_repository(repository_name=REPOSITORY)
-        host = server.registry_url.removeprefix("http://")
-        env = helper(tmp_path, server) | {"REGISTRY_AUTH_FILE": str(tmp_path / "config.json")}
-        await use_credential_helper(tmp_path / "config.json", registry=host)
+async def test_someone_without_a_home_has_to_name_the_file(
+    client: ECRPublicClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(uid: int) -> pwd.struct_passwd:
+        raise KeyError(uid)
 
-        async def copy(source: str, target: str) -> None:
-            command = [require("skopeo"), "--insecure-policy", "copy", "--preserve-digests", source, target]
-            plain = ["--dest-tls-verify=false", "--src-tls-verify=false"]
-            done = await asyncio.to_thread(
-                subprocess.run, [*command, *plain], env=env, capture_output=True, text=True, check=False
-            )
-            assert done.returncode == 0, done.stderr
-
-        for tag in ("1.0", "2.0"):
-            await copy(f"oci:{tmp_path}/in:1.0", f"docker://{host}/local/{REPOSITORY}:{tag}")
-            await copy(f"docker://{host}/local/{REPOSITORY}:{tag}", f"oci:{tmp_path}/out:{tag}")
-            # The next time every password that was given so far has expired.
-            late += dt.timedelta(hours=13)
-        async with connect(server) as client:
-            assert await tags_of(client) == {image.digest: ["1.0", "2.0"]}
-    for digest in (image.digest, image.config, *image.layers):
-        name = digest.removeprefix("sha256:")
-        assert (tmp_path / "out" / "blobs" / "sha256" / name).read_bytes() == image.read(digest)
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("DOCKER_CONFIG", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(ConfigurationError, match="name the file, or set HOME or DOCKER_CONFIG"):
+        await login(client)
+    with pytest.raises(ConfigurationError, match="name the file, or set HOME or DOCKER_CONFIG"):
+        await use_credential_helper()
+    await login(client, tmp_path / "config.json")
 
 
-@pytest.mark.interop
-async def test_skopeo_identifies_with_what_the_helper_says(server: LocalECRPublic, tmp_path: Path) -> None:
-    seen: list[tuple[str, str]] = []
+async def test_logins_at_once_all_have_their_effect(client: ECRPublicClient, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"psFormat": "x"}')
+    program = (
+        "import asyncio, sys\nfrom aioecrpublic.manage import use_credential_helper\n"
+        "for number in range(10):\n"
+        "    asyncio.run(use_credential_helper(sys.argv[1], registry=f'{sys.argv[2]}{number}.example'))\n"
+    )
+    running = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", program, str(path), name) for name in "ab"
+    ]
+    await asyncio.gather(*(login(client, path, registry=f"r{number}.example") for number in range(20)))
+    for process in running:
+        assert await asyncio.wait_for(process.wait(), 120) == 0
+    config = json.loads(path.read_text())
+    assert config["auths"].keys() == {f"r{number}.example" for number in range(20)}
+    assert config["credHelpers"].keys() == {
+        f"{name}{number}.example" for name in "ab" for number in range(10)
+    }
+    assert config["psFormat"] == "x"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["config.json"]
 
-    async def answer(request: web.Request) -> web.Response:
-        await request.read()
-        given = request.headers.get("Authorization", "")
-        if not given.startswith("Basic "):
-            return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="test"'})
-        username, _, password = base64.b64decode(given.removeprefix("Basic ")).decode().partition(":")
-        seen.append((username, password))
-        return web.json_response({"name": "team/app", "tags": ["1.0"]})
 
-    async with serving(answer) as host:
-        # The helper takes the registry that the environment leads to for its own; here it is another.
-        env = helper(tmp_path, server) | {"REGISTRY_AUTH_FILE": str(tmp_path / "config.json")}
-        shim = tmp_path / "bin" / "docker-credential-aioecrpublic"
-        lines = HELPER.splitlines()
-        lines.insert(1, f"import aioecrpublic.manage.credential_helper as h; h.REGISTRY = {host!r}")
-        shim.write_text("\n".join(lines) + "\n")
-        await use_credential_helper(tmp_path / "config.json", registry=host)
-        listed = await asyncio.to_thread(
-            subprocess.run,
-            [require("skopeo"), "list-tags", "--tls-verify=false", f"docker://{host}/team/app"],
-            env=env, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert listed.returncode == 0, listed.stderr
-        assert json.loads(listed.stdout)["Tags"] == ["1.0"]
-        assert {username for username, _ in seen} == {"AWS"}
-        assert all(password for _, password in seen)
+async def test_the_password_is_shown_nowhere(
+    client: ECRPublicClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    token = await login(client, tmp_path / "config.json")
+    assert caplog.records
+    for secret in (token.password, token.basic()):
+        assert secret not in caplog.text
+        assert secret not in repr(token)
+    (tmp_path / "config.json").write_text((tmp_path / "config.json").read_text() + "}")
+    with pytest.raises(ConfigurationError) as caught:
+        await login(client, tmp_path / "config.json")
+    assert token.basic() not in "".join(traceback.format_exception(caught.value)) + repr(
+        caught.value.__context__
+    )
