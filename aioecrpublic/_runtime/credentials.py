@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from aioecrpublic._runtime.errors import ClientStateError, ConfigurationError, CredentialsError
+from aioecrpublic._runtime.errors import (
+    ClientStateError,
+    ConfigurationError,
+    CredentialsError,
+    NoCredentialsError,
+)
 from aioecrpublic._runtime.redact import show_secret
 from aioecrpublic._runtime.threads import in_thread
 
@@ -181,7 +186,7 @@ class BotocoreSource:
             # Providers raise whatever their sources do: BotoCoreError, ClientError, RuntimeError, ...
             raise CredentialsError(f"credentials cannot be obtained: {error}") from error
         if found is None or frozen is None or frozen.access_key is None or frozen.secret_key is None:
-            raise CredentialsError(
+            raise NoCredentialsError(
                 "no credentials found: pass credentials=, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
                 "configure a profile, or use anonymous=True"
             )

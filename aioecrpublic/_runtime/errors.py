@@ -7,6 +7,7 @@
     ├── ClientStateError        a client used before it was opened or after it was closed
     ├── ValidationError         a request the model forbids; nothing was sent
     ├── CredentialsError        no credentials, or they cannot be refreshed
+    │   └── NoCredentialsError  none are configured anywhere
     ├── TransportError          no reply, or one that is not a reply
     │   ├── ConnectError        no connection
     │   ├── TimeoutError        no answer in time
@@ -52,6 +53,10 @@ class ValidationError(ECRPublicError, ValueError):
 
 class CredentialsError(ECRPublicError):
     """No credentials were found, or the ones found cannot be used or refreshed."""
+
+
+class NoCredentialsError(CredentialsError):
+    """No credentials are configured in any of the places where they are looked for."""
 
 
 class TransportError(ECRPublicError):

@@ -1,26 +1,35 @@
 """``docker-credential-aioecrpublic``: what docker, skopeo and buildah run to learn a password.
 
-The protocol is that of docker-credential-helpers: one word as argument, a registry on standard input, JSON
-or a message on standard output, and an exit status.
+The protocol is that of docker-credential-helpers (README, "Development", and its package ``credentials``):
+one word as argument, a registry on standard input, JSON or a message on standard output, an exit status.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
-from urllib.parse import urlsplit
+from typing import Final
 
 from aioecrpublic._common.errors import ECRPublicError
+from aioecrpublic._runtime.errors import NoCredentialsError
+from aioecrpublic._version import __version__
 from aioecrpublic.client import ECRPublicClient
-from aioecrpublic.manage.docker_login import REGISTRY
+from aioecrpublic.images.docker_config import host_of
+from aioecrpublic.manage.registry_hosts import helper_hosts
 from aioecrpublic.manage.token import TOKEN_REGION, registry_token
 
-_USAGE = "usage: docker-credential-aioecrpublic get|store|erase|list"
+_PROGRAM: Final = "docker-credential-aioecrpublic"
+_USAGE: Final = f"usage: {_PROGRAM} get|store|erase|list|version"
 # The sentence by which clients know that they may go on without credentials.
-_NOT_FOUND = "credentials not found in native keychain"
-_USERNAME = "AWS"
+_NOT_FOUND: Final = "credentials not found in native keychain"
+_NO_SERVER: Final = "no credentials server URL"
+_USERNAME: Final = "AWS"
+_MAX_INPUT: Final = 64 * 1024
+
+
+class _RefusedError(ECRPublicError):
+    """What clients are to be told in the words of the protocol."""
 
 
 def main() -> None:
@@ -39,33 +48,40 @@ def main() -> None:
 def _answer(arguments: list[str]) -> str:
     match arguments:
         case ["get"]:
-            return asyncio.run(_get(sys.stdin.read().strip()))
+            return asyncio.run(_get(_read_input().strip()))
         case ["list"]:
-            return json.dumps(dict.fromkeys(sorted(_registries()), _USERNAME)) + "\n"
-        case ["erase"]:
-            # There is nothing to forget: every password is asked for when it is needed.
-            sys.stdin.read()
-            return ""
+            return json.dumps(dict.fromkeys(helper_hosts(), _USERNAME)) + "\n"
         case ["store"]:
-            sys.stdin.read()
-            raise ECRPublicError("nothing was stored: passwords for ECR Public come from AWS credentials")
+            # ``docker login`` fails if this does. The password is checked by then, and not needed again.
+            _read_input()
+            sys.stderr.write(f"{_PROGRAM}: nothing was stored: AWS credentials give the password\n")
+            return ""
+        case ["erase"]:
+            # There is nothing to forget, for every password is asked for when it is needed.
+            _read_input()
+            return ""
+        case ["version"]:
+            return f"{_PROGRAM} (aioecrpublic) {__version__}\n"
         case _:
-            raise ECRPublicError(_USAGE)
+            raise _RefusedError(_USAGE)
+
+
+def _read_input() -> str:
+    raw = sys.stdin.buffer.read(_MAX_INPUT + 1)
+    if len(raw) > _MAX_INPUT:
+        raise _RefusedError(f"standard input has more than {_MAX_INPUT} bytes")
+    return raw.decode("utf-8", "replace")
 
 
 async def _get(server: str) -> str:
-    if _host(server) not in _registries():
-        raise ECRPublicError(_NOT_FOUND)
-    async with ECRPublicClient(region=TOKEN_REGION, user_agent_extra="md/credential-helper") as client:
-        token = await registry_token(client)
+    if not server:
+        raise _RefusedError(_NO_SERVER)
+    if host_of(server) not in helper_hosts():
+        raise _RefusedError(_NOT_FOUND)
+    try:
+        async with ECRPublicClient(region=TOKEN_REGION, user_agent_extra="md/credential-helper") as client:
+            token = await registry_token(client)
+    except NoCredentialsError:
+        # Images of ECR Public can be pulled without: whoever has no AWS credentials is to go on so.
+        raise _RefusedError(_NOT_FOUND) from None
     return json.dumps({"ServerURL": server, "Username": token.username, "Secret": token.password}) + "\n"
-
-
-def _registries() -> set[str]:
-    """``public.ecr.aws``, and the local registry if the environment leads to one."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_ECR_PUBLIC")
-    return {REGISTRY, _host(endpoint)} if endpoint else {REGISTRY}
-
-
-def _host(server: str) -> str:
-    return urlsplit(server if "://" in server else f"//{server}").netloc
