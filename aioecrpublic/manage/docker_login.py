@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aioecrpublic._common.threads import call_in_thread
+from aioecrpublic._common.cancellation import call_in_thread
 from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic.images.docker_config import MAX_CONFIG, Subject, docker_config_file, parse_config
 from aioecrpublic.images.errors import ImageError
-from aioecrpublic.images.reference import is_host
+from aioecrpublic.images.registry_urls import is_authority
 from aioecrpublic.manage.json_edit import set_member
 from aioecrpublic.manage.registry_hosts import PUBLIC_HOSTS
 from aioecrpublic.manage.shared_file import change_file, read_file
@@ -92,7 +92,7 @@ def _path(given: str | os.PathLike[str] | None) -> Path:
 
 
 def _checked(registry: str) -> str:
-    if not is_host(registry):
+    if not is_authority(registry):
         raise ConfigurationError(f"registry must be a host, with a port or without (got {registry!r})")
     return registry
 

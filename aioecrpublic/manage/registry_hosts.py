@@ -8,7 +8,7 @@ from typing import Final
 from aioecrpublic._common.addresses import REGISTRY_URL
 from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic.images.docker_config import host_of
-from aioecrpublic.images.reference import is_host
+from aioecrpublic.images.registry_urls import is_authority
 
 PUBLIC_HOSTS: Final = ("public.ecr.aws", "ecr-public.aws.com")
 """The registry by IPv4, and by IPv4 and IPv6 (Amazon ECR Public user guide, "Making requests")."""
@@ -26,7 +26,7 @@ def configured_host() -> str | None:
     if not url:
         return None
     host = host_of(url)
-    if not is_host(host):
+    if not is_authority(host):
         raise ConfigurationError(f"{REGISTRY_URL} must be a URL with a host (got {url!r})")
     return host
 

@@ -20,7 +20,7 @@ from aioecrpublic._runtime.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from aioecrpublic._common.threads import CancellationToken
+    from aioecrpublic._common.cancellation import CancellationToken
 
 _MAX_WAIT: Final = 30.0
 """Seconds for which the lock may be another's."""

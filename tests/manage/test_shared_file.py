@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aioecrpublic._common.threads import CancellationToken, call_in_thread
+from aioecrpublic._common.cancellation import CancellationToken, call_in_thread
 from aioecrpublic.errors import ConfigurationError
 from aioecrpublic.manage import shared_file as module
 from aioecrpublic.manage.shared_file import change_file, read_file
@@ -30,7 +30,7 @@ LIMIT = 10_000
 ADDING = """
 import sys
 from pathlib import Path
-from aioecrpublic._common.threads import CancellationToken
+from aioecrpublic._common.cancellation import CancellationToken
 from aioecrpublic.manage.shared_file import change_file
 path, name, count = sys.argv[1:]
 for number in range(int(count)):
@@ -41,7 +41,7 @@ for number in range(int(count)):
 DYING = """
 import os, signal, sys
 from pathlib import Path
-from aioecrpublic._common.threads import CancellationToken
+from aioecrpublic._common.cancellation import CancellationToken
 from aioecrpublic.manage import shared_file
 
 def die(*_, **__):
