@@ -7,9 +7,9 @@ import json
 import click
 
 from aioecrpublic._common.addresses import REGISTRY_URL
+from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic.cli.connecting import account_options, make_client
 from aioecrpublic.cli.running import run_command
-from aioecrpublic.errors import ConfigurationError
 from aioecrpublic.manage import TOKEN_REGION, use_credential_helper
 from aioecrpublic.manage import login as log_in
 from aioecrpublic.manage.registry_hosts import PUBLIC_HOSTS, configured_host, helper_hosts
