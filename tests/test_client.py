@@ -632,7 +632,7 @@ async def test_no_secret_is_in_any_record_or_repr(wire: Wire, caplog: pytest.Log
             with pytest.raises(ServiceError) as caught:
                 await client.describe_images(repository_name="app")
             shown += [client, client._core, client._options, client._resolve_options(), client._core._shared]
-            shown += [client._core.opened().signer._key]
+            shown += [client._core.opened().router.signer._key]
             shown += [response, response.authorization_data, caught.value, *recorder.events]
             shown += [
                 client._new_call(

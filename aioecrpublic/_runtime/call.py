@@ -7,7 +7,7 @@ import itertools
 import logging
 import time
 import uuid
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from multidict import CIMultiDict
@@ -41,11 +41,10 @@ if TYPE_CHECKING:
     from aioecrpublic._common.http import Timeouts
     from aioecrpublic._runtime.body import Body
     from aioecrpublic._runtime.credentials import Credentials, CredentialSource
-    from aioecrpublic._runtime.endpoints import Endpoint
     from aioecrpublic._runtime.limits import RateLimits
+    from aioecrpublic._runtime.routing import Route, Router
     from aioecrpublic._runtime.serde import Serde
-    from aioecrpublic._runtime.shapes import Operation, ResponseT, Service
-    from aioecrpublic._runtime.signing import Signer
+    from aioecrpublic._runtime.shapes import Operation, ResponseT, Service, Traits
     from aioecrpublic._runtime.transport import Reply, Transport
     from aioecrpublic._runtime.validate import Hint
 
@@ -67,8 +66,8 @@ class Shared:
 
     service: Service
     serde: Serde
-    endpoint: Endpoint
-    signer: Signer
+    router: Router
+    compressed_from: int | None
     transport: Transport
     limits: RateLimits
     executor: Executor
@@ -81,7 +80,6 @@ class Shared:
     # The system's randomness once, then numbers: a seeded or forked process makes no calls of the same id.
     _invocation_prefix: str = attrs.field(factory=lambda: str(uuid.uuid4())[:-_NODE_DIGITS], init=False)
     _invocations: Iterator[int] = attrs.field(factory=itertools.count, init=False)
-    _fixed: dict[str, _FixedHeaders] = attrs.field(factory=dict, init=False)
 
     def now(self) -> float:
         """The time by the service's clock, as a Unix time."""
@@ -90,25 +88,6 @@ class Shared:
     def new_invocation(self) -> str:
         """The id of one more call, a UUID, which tells calls apart in the service's logs."""
         return f"{self._invocation_prefix}{next(self._invocations):0{_NODE_DIGITS}x}"
-
-    def fixed_headers(self, operation: Operation[Any, Any]) -> _FixedHeaders:
-        """The headers that are the same in every call of ``operation``."""
-        fixed = self._fixed.get(operation.name)
-        if fixed is None:
-            headers = {
-                "Host": self.endpoint.host,
-                "Content-Type": self.service.content_type,
-                "X-Amz-Target": f"{self.service.target_prefix}.{operation.name}",
-            }
-            fixed = self._fixed[operation.name] = _FixedHeaders(headers, CanonicalHeaders.of(headers))
-        return fixed
-
-
-class _FixedHeaders(NamedTuple):
-    """Headers as they are sent and as they are signed."""
-
-    sent: Mapping[str, str]
-    signed: CanonicalHeaders
 
 
 @attrs.frozen(kw_only=True)
@@ -142,7 +121,7 @@ class Call:
 
     __slots__ = (
         "_assumed_offset", "_attempt", "_body", "_delay", "_invocation", "_operation", "_options", "_request",
-        "_resigned", "_shared", "_tokens",
+        "_resigned", "_route", "_shared", "_source", "_tokens",
     )  # fmt: skip
 
     def __init__(
@@ -157,6 +136,9 @@ class Call:
         self._delay = 0.0
         self._tokens = 0
         self._resigned = False
+        self._route: Route | None = None
+        traits = operation.traits
+        self._source = options.credentials if traits is None or traits.signed else None
         # What the last attempt took the clocks' difference for; another call may correct it meanwhile.
         self._assumed_offset = shared.clock_offset
         self._invocation = shared.new_invocation()
@@ -169,7 +151,11 @@ class Call:
         """
         if self._body is not None:
             return
-        shared, operation, request = self._shared, self._operation, self._request
+        shared, operation = self._shared, self._operation
+        traits = operation.traits
+        if traits is not None and traits.tokens:
+            self._request = _with_tokens(self._request, traits.tokens)
+        request = self._request
         if self._options.validate:
             check(shared.service, operation, request, shared.hints)
         encode = shared.serde.encode_request
@@ -182,9 +168,26 @@ class Call:
             )
         except SerdeError as error:
             raise ValidationError(operation.method, (str(error),)) from error
+        if traits is None:
+            self._route = shared.router.route(operation)
+        else:
+            self._route, body = await self._apply(traits, body)
         if not body.hash_if_small():
             await body.hash(shared.executor)
         self._body = body
+
+    async def _apply(self, traits: Traits, body: Body) -> tuple[Route, Body]:
+        """The route and the body as the operation's traits have them."""
+        shared, operation = self._shared, self._operation
+        if traits.endpoint is None:
+            route = shared.router.route(operation)
+        else:
+            route = await shared.router.own_route(operation, traits.endpoint, self._request)
+        least = shared.compressed_from
+        if traits.compressed and least is not None and body.length >= least:
+            body = await in_thread(shared.executor, body.compressed)
+            route = route.with_header("Content-Encoding", "gzip")
+        return route, body
 
     async def make(self) -> Any:
         """The response, typed by the operation.
@@ -244,14 +247,14 @@ class Call:
         if self._options.hooks.before_send:
             headers = await self._hooked(headers)
         credentials = None
-        if self._options.credentials is not None:
-            credentials = self._options.credentials.ready() or await self._options.credentials.get()
+        if self._source is not None:
+            credentials = self._source.ready() or await self._source.get()
             self._sign(headers, credentials)
-        body = self._prepared
+        route, body = self._route_found, self._prepared
         _log.debug("%s: attempt %d, %d bytes", operation.name, self._attempt, body.length)
         try:
             reply = await shared.transport.send(
-                shared.endpoint.url, headers, body, self._options.timeouts, repeatable=operation.reads
+                route.endpoint.url, headers, body, self._options.timeouts, repeatable=operation.reads
             )
             if reply.status in _OK:
                 return self._response(reply)
@@ -295,7 +298,7 @@ class Call:
     def _own_headers(self) -> dict[str, str]:
         """The headers of this attempt before it is signed; the first three are signed too."""
         return {
-            **self._shared.fixed_headers(self._operation).sent,
+            **self._route_found.sent,
             "User-Agent": self._options.user_agent,
             "amz-sdk-invocation-id": self._invocation,
             "amz-sdk-request": self._retry_header(),
@@ -303,16 +306,17 @@ class Call:
 
     def _sign(self, headers: dict[str, str], credentials: Credentials) -> None:
         shared = self._shared
+        route = self._route_found
         if self._options.hooks.before_send:
             signed = CanonicalHeaders.of(
                 {name: value for name, value in headers.items() if name.lower() not in _UNSIGNED}
             )
         else:
-            signed = shared.fixed_headers(self._operation).signed
+            signed = route.signed
         self._assumed_offset = shared.clock_offset
-        headers |= shared.signer.sign(
+        headers |= route.signer.sign(
             signed,
-            path=shared.endpoint.path,
+            path=route.endpoint.path,
             payload_hash=self._prepared.sha256,
             credentials=credentials,
             stamp=amz_date(shared.now()),
@@ -324,7 +328,7 @@ class Call:
             operation=self._operation.name,
             request=self._request,
             attempt=self._attempt,
-            url=str(self._shared.endpoint.url),
+            url=str(self._route_found.endpoint.url),
             headers=CIMultiDict(headers),
         )
         await self._options.hooks.tell_before_send(event)
@@ -354,9 +358,7 @@ class Call:
 
     def _is_modelled(self, error: ServiceError | TransportError) -> bool:
         """Whether it is one of those that the model lists for the operation."""
-        return isinstance(error, ServiceError) and any(
-            error.code == known.default_code for known in self._operation.errors
-        )
+        return isinstance(error, self._operation.errors)
 
     async def _require_unchanged(self, error: ServiceError | TransportError) -> None:
         """Find out whether a request was refused because its bytes are not those that were hashed and signed.
@@ -401,3 +403,15 @@ class Call:
         if self._body is None:
             raise AssertionError("a call is prepared before it is sent")
         return self._body
+
+    @property
+    def _route_found(self) -> Route:
+        if self._route is None:
+            raise AssertionError("a call is prepared before it is sent")
+        return self._route
+
+
+def _with_tokens(request: Any, members: tuple[str, ...]) -> Any:
+    """The request with a token in each of ``members`` that has none."""
+    tokens = {name: str(uuid.uuid4()) for name in members if getattr(request, name) is None}
+    return attrs.evolve(request, **tokens) if tokens else request

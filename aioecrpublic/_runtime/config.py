@@ -21,9 +21,12 @@ from aioecrpublic._runtime.retry import MODES
 if TYPE_CHECKING:
     from botocore.session import Session
 
-    from aioecrpublic._runtime.shapes import Service
+    from aioecrpublic._runtime.shapes import EndpointKey, Service
 
 _DEFAULT_MAX_ATTEMPTS = 3
+# https://docs.aws.amazon.com/sdkref/latest/guide/feature-compression.html
+_DEFAULT_COMPRESSED_FROM = 10_240
+_MAX_COMPRESSED_FROM = 1_048_576
 # botocore's names of the settings that are used here, and their environment variables.
 _VARIABLES = {
     "region": "AWS_DEFAULT_REGION",
@@ -33,6 +36,9 @@ _VARIABLES = {
     "use_fips_endpoint": "AWS_USE_FIPS_ENDPOINT",
     "use_dualstack_endpoint": "AWS_USE_DUALSTACK_ENDPOINT",
     "user_agent_appid": "AWS_SDK_UA_APP_ID",
+    "disable_host_prefix_injection": "AWS_DISABLE_HOST_PREFIX_INJECTION",
+    "disable_request_compression": "AWS_DISABLE_REQUEST_COMPRESSION",
+    "request_min_compression_size_bytes": "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES",
 }
 _FILES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials"}
 
@@ -55,8 +61,12 @@ class Settings:
     """What holds for a client.
 
     Attributes:
-        region: The region that is signed for.
+        region: The region that was chosen.
+        signing_region: The region that is signed for, which a service of a whole partition has for itself.
         endpoint_url: Where requests go.
+        endpoint_key: What the endpoint was found by; ``None`` if it is a custom one.
+        host_prefix: Whether the host is prefixed where an operation wants it.
+        compressed_from: Bytes from which on a body is compressed; ``None`` if none is.
         max_attempts: Attempts of a call, the first included.
         retry_mode: ``standard`` or ``adaptive``.
         ca_bundle: The trusted certificates, if they are not the system's.
@@ -65,7 +75,11 @@ class Settings:
     """
 
     region: str
+    signing_region: str
     endpoint_url: str
+    endpoint_key: EndpointKey | None
+    host_prefix: bool
+    compressed_from: int | None
     max_attempts: int
     retry_mode: str
     ca_bundle: CABundle | None
@@ -166,9 +180,14 @@ def resolve(service: Service, arguments: Arguments, source: _Source) -> Settings
     configured = os.environ.get("AWS_REGION") or source.value("region")
     region = choose_region(service, arguments.region, configured, custom=bool(custom))
     endpoint = choose_endpoint(service, region, custom, fips=fips, dualstack=dualstack)
+    key = None if custom else (region, fips, dualstack)
     return Settings(
         region=region,
+        signing_region=service.signing_regions.get(key, region) if key else region,
         endpoint_url=endpoint,
+        endpoint_key=key,
+        host_prefix=not _flag(source.value("disable_host_prefix_injection")),
+        compressed_from=_compressed_from(service, source),
         max_attempts=_max_attempts(arguments.max_attempts, source.value("max_attempts")),
         retry_mode=_retry_mode(arguments.retry_mode, source.value("retry_mode")),
         ca_bundle=_ca_bundle(source),
@@ -202,6 +221,19 @@ def _proxy(endpoint: str) -> Proxy | None:
         return find_proxy(Endpoint.parse(endpoint).url)
     except ProxyError as error:
         raise ConfigurationError(str(error)) from error
+
+
+def _compressed_from(service: Service, source: _Source) -> int | None:
+    operations = service.operations.values()
+    if not any(operation.traits and operation.traits.compressed for operation in operations):
+        return None
+    if _flag(source.value("disable_request_compression")):
+        return None
+    configured = source.value("request_min_compression_size_bytes") or str(_DEFAULT_COMPRESSED_FROM)
+    if not configured.isdecimal() or not 1 <= int(configured) <= _MAX_COMPRESSED_FROM:
+        known = f"from 1 to {_MAX_COMPRESSED_FROM}"
+        raise ConfigurationError(f"request_min_compression_size_bytes must be {known} (got {configured!r})")
+    return int(configured)
 
 
 def _flag(value: str | None) -> bool:

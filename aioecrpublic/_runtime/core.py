@@ -13,11 +13,10 @@ from aioecrpublic._common.threads import DaemonThreads
 from aioecrpublic._runtime.call import Shared
 from aioecrpublic._runtime.config import EnvironmentSource, SessionSource, needs_files, resolve
 from aioecrpublic._runtime.credentials import BotocoreSource, Credentials, StaticSource, check_credentials
-from aioecrpublic._runtime.endpoints import Endpoint
 from aioecrpublic._runtime.errors import ClientStateError
 from aioecrpublic._runtime.limits import RateLimits
+from aioecrpublic._runtime.routing import Router
 from aioecrpublic._runtime.serde import Serde
-from aioecrpublic._runtime.signing import Signer
 from aioecrpublic._runtime.threads import in_thread
 from aioecrpublic._runtime.transport import Transport
 
@@ -154,7 +153,7 @@ class Core:
         return resolve(self._service, self._arguments, SessionSource(self._botocore_session()))
 
     async def _connect(self, settings: Settings) -> Shared:
-        endpoint = Endpoint.parse(settings.endpoint_url)
+        router = Router(self._service, settings, self._waiting)
         transport = Transport(
             session=self._session,
             max_connections=self._max_connections,
@@ -162,12 +161,12 @@ class Core:
             proxy=settings.proxy,
             executor=self._waiting,
         )
-        await transport.open(tls=endpoint.url.scheme == "https")
+        await transport.open(tls=router.endpoint.url.scheme == "https")
         return Shared(
             service=self._service,
             serde=_serde(self._service),
-            endpoint=endpoint,
-            signer=Signer(settings.region, self._service.signing_name),
+            router=router,
+            compressed_from=settings.compressed_from,
             transport=transport,
             limits=RateLimits(self._rates),
             executor=self._workers,

@@ -54,6 +54,11 @@ class Endpoint:
         path = _plain_path(parts.path)
         return cls(yarl.URL(f"{parts.scheme}://{host}{path}", encoded=True), host, quote(path, safe="/~"))
 
+    def prefixed(self, prefix: str) -> Endpoint:
+        """The same with something before the name of its host."""
+        url = yarl.URL(f"{self.url.scheme}://{prefix}{self.host}{self.url.raw_path}", encoded=True)
+        return attrs.evolve(self, url=url, host=f"{prefix}{self.host}")
+
 
 def _plain_path(path: str) -> str:
     """The path without dot segments and doubled slashes (RFC 3986, section 5.2.4), a slash at its end."""

@@ -114,8 +114,9 @@ class ServiceError(ECRPublicError):
 
     default_code: ClassVar[str] = "ServiceError"
     default_status: ClassVar[int] = 400
-    # What the model's overlay says of it; None leaves it to the code and the status.
+    # What the model or its overlay says of it; None leaves it to the code and the status.
     modelled_retryable: ClassVar[bool | None] = None
+    modelled_throttling: ClassVar[bool] = False
     members: ClassVar[tuple[str, ...]] = ()
 
     def __init__(

@@ -54,7 +54,9 @@ def read_error(
     ``hidden`` is a secret that is not shown if the message has it.
     """
     body = _json_object(reply.data)
-    code = error_code(reply.headers.get("x-amzn-ErrorType") or body.get("__type") or body.get("code"))
+    name = error_code(reply.headers.get("x-amzn-ErrorType") or body.get("__type") or body.get("code"))
+    code = _query_code(reply.headers) if service.query_compatible else ""
+    code = code or name
     message = str(body.get("message") or body.get("Message") or body.get("errorMessage") or "")
     if not code:
         code = str(reply.status)
@@ -62,11 +64,11 @@ def read_error(
     if hidden:
         message = message.replace(hidden, "***")
     try:
-        members = serde.error_members(code, body)
+        members = serde.error_members(name, body)
     except SerdeError:
         # The code and the message are worth more than a member of the wrong type.
         members = {}
-    cls = service.errors.get(code, ServiceError)
+    cls = service.errors.get(name, ServiceError)
     return cls(
         message,
         code=code,
@@ -80,6 +82,15 @@ def read_error(
 def error_code(raw: object) -> str:
     """The bare name: without a namespace before ``#`` or a URI after ``:``."""
     return raw.split(":", 1)[0].rsplit("#", 1)[-1].strip() if isinstance(raw, str) else ""
+
+
+def _query_code(headers: Mapping[str, str]) -> str:
+    """The code that the query protocol has for an error: ``Code;Sender`` or ``Code;Receiver``.
+
+    https://smithy.io/2.0/aws/protocols/aws-query-protocol.html, "x-amzn-query-error".
+    """
+    code, _, fault = headers.get("x-amzn-query-error", "").partition(";")
+    return code if fault else ""
 
 
 def _json_object(data: bytes) -> dict[str, Any]:

@@ -78,7 +78,8 @@ def judge(error: ECRPublicError, *, modelled: bool) -> Verdict:
         return Verdict.TRANSIENT if isinstance(error, TransportError) and error.transient else Verdict.FINAL
     if modelled and error.modelled_retryable is False:
         return Verdict.FINAL
-    if error.code in _THROTTLING_CODES or (error.status == _TOO_MANY_REQUESTS and not modelled):
+    throttled = error.modelled_throttling or error.code in _THROTTLING_CODES
+    if throttled or (error.status == _TOO_MANY_REQUESTS and not modelled):
         return Verdict.THROTTLED
     transient = error.code in _TRANSIENT_CODES or error.status in _TRANSIENT_STATUSES
     return Verdict.TRANSIENT if transient or error.modelled_retryable else Verdict.FINAL

@@ -260,6 +260,61 @@ class Pagination:
     limit: str | None = None
 
 
+EndpointKey: TypeAlias = tuple[str, bool, bool]
+"""Region, FIPS, dual-stack."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Endpoints:
+    """Endpoints that some operations of a service have to themselves.
+
+    Attributes:
+        urls: What botocore's rule set answers: a URL.
+        signing_regions: The region to sign for where it is another than the client's.
+    """
+
+    urls: Mapping[EndpointKey, str]
+    signing_regions: Mapping[EndpointKey, str]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class OperationEndpoint:
+    """How an operation's endpoint differs from the service's.
+
+    Attributes:
+        own: The operation's entry in the service's ``own_endpoints``, if it has one.
+        members: The members that the endpoint depends on, by the parameters of botocore's rule set.
+        parameters: What else is given to that rule set.
+        url_member: The member that is the endpoint's URL.
+        host_prefix: What the host is prefixed with; a member in braces stands for its value.
+        discovered: Whether the service has to be asked for the endpoint first, which is not done here.
+    """
+
+    own: str | None = None
+    members: Mapping[str, str] = attrs.field(factory=dict)
+    parameters: Mapping[str, str | bool] = attrs.field(factory=dict)
+    url_member: str | None = None
+    host_prefix: str = ""
+    discovered: bool = False
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Traits:
+    """What an operation needs beside a signed POST of JSON to the service's endpoint.
+
+    Attributes:
+        signed: Whether its requests are signed.
+        tokens: The members that, when absent, are filled in with a token that is the same in every attempt.
+        compressed: Whether a large body is compressed.
+        endpoint: How its endpoint differs from the service's.
+    """
+
+    signed: bool = True
+    tokens: tuple[str, ...] = ()
+    compressed: bool = False
+    endpoint: OperationEndpoint | None = None
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class Operation(Generic[RequestT, ResponseT]):
     """One operation of the service.
@@ -275,6 +330,7 @@ class Operation(Generic[RequestT, ResponseT]):
         pagination: How it pages, if it does.
         quota: Published requests per second for one account in one region, if there is one.
         regions: The only regions that serve it; ``None`` means all of the service's.
+        traits: What else it needs, if anything.
     """
 
     name: str
@@ -287,6 +343,7 @@ class Operation(Generic[RequestT, ResponseT]):
     pagination: Pagination | None = None
     quota: float | None = None
     regions: tuple[str, ...] | None = None
+    traits: Traits | None = None
 
     @property
     def reads(self) -> bool:
@@ -310,6 +367,9 @@ class Service:
         shapes: Every shape by its name in the model.
         operations: Every operation by its name in the model.
         errors: Every modelled error by its code.
+        query_compatible: Whether it once spoke the query protocol, and has that one's error codes.
+        signing_regions: The region to sign for where it is another than the client's.
+        own_endpoints: The endpoints that some operations have to themselves.
     """
 
     name: str
@@ -319,7 +379,10 @@ class Service:
     target_prefix: str
     signing_name: str
     regions: tuple[str, ...]
-    endpoints: Mapping[tuple[str, bool, bool], str]
+    endpoints: Mapping[EndpointKey, str]
     shapes: Mapping[str, Shape]
     operations: Mapping[str, Operation[Any, Any]]
     errors: Mapping[str, type[ServiceError]]
+    query_compatible: bool = False
+    signing_regions: Mapping[EndpointKey, str] = attrs.field(factory=dict)
+    own_endpoints: Mapping[str, Endpoints] = attrs.field(factory=dict)

@@ -47,8 +47,8 @@ def generate(service: str, out: Path | None, package: str | None = None) -> dict
         command = f"{_COMMAND} --service {service} --out {out.name}"
         target = Target(package=package or out.resolve().name, command=command)
     model = load_service(service)
-    for name in model.left_out:
-        sys.stderr.write(f"codegen: {name} is left out: it streams events, which is not JSON alone\n")
+    for notice in model.notices:
+        sys.stderr.write(f"codegen: {notice}\n")
     return render_package(model, target)
 
 

@@ -9,7 +9,8 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aioecrpublic.codegen.model import MemberModel, ServiceModel, ShapeModel
+    from aioecrpublic.codegen.model import ServiceModel
+    from aioecrpublic.codegen.shapes import MemberModel, ShapeModel
 
 _SCALARS: Mapping[str, str] = {
     "string": "str",
@@ -22,6 +23,9 @@ _SCALARS: Mapping[str, str] = {
     "document": "JSON",
 }
 
+# What makes the value of a list or a map that is absent: where it may be sent too, and where it is not.
+_EMPTY = {"list": ("AbsentList", "list"), "map": ("AbsentDict", "dict")}
+
 
 @attrs.frozen
 class Annotator:
@@ -33,12 +37,14 @@ class Annotator:
     Attributes:
         model: The service.
         sent: Names of the shapes that only ever go out.
+        received: Names of the shapes that only ever come in.
         prefix: What stands before a class of the service, such as ``types.``.
         quoted: Classes that are not defined yet where they are named.
     """
 
     model: ServiceModel
     sent: frozenset[str]
+    received: frozenset[str]
     prefix: str = ""
     quoted: frozenset[str] = frozenset()
 
@@ -52,12 +58,17 @@ class Annotator:
         if shape.type == "blob":
             return "BlobInput" if outgoing else "bytes"
         if shape.type == "list":
-            element = self.plain(shape.element("member"), outgoing=outgoing)
-            return f"{'Sequence' if outgoing else 'list'}[{element}]"
+            return (
+                f"{'Sequence' if outgoing else 'list'}[{self._element(shape, 'member', outgoing=outgoing)}]"
+            )
         if shape.type == "map":
-            value = self.plain(shape.element("value"), outgoing=outgoing)
+            value = self._element(shape, "value", outgoing=outgoing)
             return f"{'Mapping' if outgoing else 'dict'}[str, {value}]"
         return _SCALARS[shape.type]
+
+    def _element(self, shape: ShapeModel, part: str, *, outgoing: bool) -> str:
+        annotate = self.optional if shape.is_sparse else self.plain
+        return annotate(shape.element(part), outgoing=outgoing)
 
     def optional(self, name: str, *, outgoing: bool) -> str:
         """The same, or ``None`` for absent."""
@@ -68,8 +79,8 @@ class Annotator:
         """The line that declares ``member`` in the class of ``structure``."""
         outgoing = structure.name in self.sent
         kind = self.model.shapes[member.shape].type
-        if not outgoing and kind in {"list", "map"}:
-            factory = "list" if kind == "list" else "dict"
+        if not outgoing and kind in _EMPTY and not structure.is_union:
+            factory = _EMPTY[kind][structure.name in self.received]
             return (
                 f"{member.name}: {self.plain(member.shape, outgoing=False)} = attrs.field(factory={factory})"
             )
@@ -84,5 +95,8 @@ class Annotator:
             return f"{declaration} = None"
         return f"{declaration} = attrs.field({', '.join(options)})" if options else declaration
 
-    def _sensitive(self, shape: str) -> bool:
-        return bool(self.model.shapes[shape].traits.get("sensitive"))
+    def _sensitive(self, name: str) -> bool:
+        """Whether a value is never shown; a structure within it looks after its own members."""
+        shape = self.model.shapes[name]
+        inner = shape.references() if shape.type in _EMPTY else ()
+        return bool(shape.traits.get("sensitive")) or any(self._sensitive(part) for part in inner)

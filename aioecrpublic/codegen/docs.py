@@ -8,11 +8,10 @@ from html.parser import HTMLParser
 
 import attrs
 
-from aioecrpublic.codegen.errors import GeneratorError
-
-_BLOCKS = frozenset({"p", "dt", "dd"})
+_BLOCKS = frozenset({
+    "p", "dt", "dd", "br", "div", "section", "title", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6",
+})  # fmt: skip
 _CONTAINERS = frozenset({"ul", "ol", "dl", "li", "note", "important"})
-_INLINE = frozenset({"code", "a", "i", "b", "pre", "strong", "u", "zonbook", "xhtml"})
 _DROPPED = frozenset({"fullname"})
 _LABELS = {"note": "Note: ", "important": "Important: "}
 
@@ -25,7 +24,7 @@ class _Block:
 
 
 class _Reader(HTMLParser):
-    """Collects blocks of text; a tag it does not know is an error, so that no words are lost unnoticed."""
+    """Collects blocks of text; of a tag that it does not know, the words."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -33,6 +32,7 @@ class _Reader(HTMLParser):
         self._lists = 0
         self._dropping = 0
         self._links: list[str | None] = []
+        self._code = 0
         self._bullet = ""
         self._label = ""
 
@@ -42,26 +42,26 @@ class _Reader(HTMLParser):
         elif tag == "a":
             self._links.append(dict(attributes).get("href"))
         elif tag == "code":
+            self._code += 1
             self.blocks[-1].text += "``"
         elif tag in _BLOCKS or tag in _CONTAINERS:
             self._lists += tag in {"ul", "ol", "dl"}
             self._bullet = "- " if tag == "li" else self._bullet
             self._label = _LABELS.get(tag, self._label)
             self._begin()
-        elif tag not in _INLINE:
-            raise GeneratorError(f"unknown tag <{tag}> in the model's documentation")
 
     def handle_endtag(self, tag: str) -> None:
         if tag in _DROPPED:
-            self._dropping -= 1
+            self._dropping = max(self._dropping - 1, 0)
         elif tag == "a":
-            link = self._links.pop()
+            link = self._links.pop() if self._links else None
             if link and link.startswith("http"):
                 self.blocks[-1].text += f" ({link})"
-        elif tag == "code":
+        elif tag == "code" and self._code:
+            self._code -= 1
             self.blocks[-1].text += "``"
         elif tag in _BLOCKS or tag in _CONTAINERS:
-            self._lists -= tag in {"ul", "ol", "dl"}
+            self._lists = max(self._lists - (tag in {"ul", "ol", "dl"}), 0)
             self._begin()
 
     def handle_data(self, data: str) -> None:

@@ -21,21 +21,33 @@ class ErrorFacts:
     Attributes:
         status: The HTTP status that it comes with.
         retryable: Whether trying again may help; ``None`` leaves it to the code and the status.
+        throttling: Whether it asks to slow down.
     """
 
     status: int = 400
     retryable: bool | None = None
+    throttling: bool = False
 
 
 @attrs.frozen
 class Overlay:
-    """The overlay of one service; an empty one where there is no file."""
+    """The overlay of one service; an empty one where there is no file.
+
+    Attributes:
+        regions: The only regions that serve it, the default first.
+        secrets: Members that must never be shown.
+        operation_regions: The only regions that serve an operation.
+        quotas: Requests per second by operations.
+        errors: What is known of modelled errors.
+        endpoint_urls: By operations, the member that is the URL of the endpoint.
+    """
 
     regions: tuple[str, ...] = ()
     secrets: frozenset[str] = frozenset()
     operation_regions: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     quotas: Mapping[str, float] = attrs.field(factory=dict)
     errors: Mapping[str, ErrorFacts] = attrs.field(factory=dict)
+    endpoint_urls: Mapping[str, str] = attrs.field(factory=dict)
 
 
 def load_overlay(service: str) -> Overlay:

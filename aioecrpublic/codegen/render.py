@@ -11,20 +11,25 @@ import jinja2
 from aioecrpublic.codegen import docs
 from aioecrpublic.codegen.annotations import Annotator
 from aioecrpublic.codegen.errors import GeneratorError
+from aioecrpublic.codegen.model import parameters_key, signing_name
 from aioecrpublic.codegen.names import constant_case, snake_case
+from aioecrpublic.codegen.overlay import ErrorFacts
 from aioecrpublic.codegen.patterns import is_python_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from aioecrpublic.codegen.model import MemberModel, OperationModel, ServiceModel, ShapeModel
+    from aioecrpublic.codegen.endpoints import EndpointKey, EndpointsModel
+    from aioecrpublic.codegen.model import ServiceModel
+    from aioecrpublic.codegen.operations import OperationModel, TraitsModel
+    from aioecrpublic.codegen.shapes import MemberModel, ShapeModel
 
 _WIDTH = 100
 _LINE = 110
 # What shapes and operations are written as, and imported for where they occur.
 _KINDS = (
-    "Blob", "Boolean", "Document", "ListOf", "MapOf", "Member", "Number", "Pagination", "String", "Structure",
-    "Timestamp",
+    "Blob", "Boolean", "Document", "Endpoints", "ListOf", "MapOf", "Member", "Number", "OperationEndpoint",
+    "Pagination", "String", "Structure", "Timestamp", "Traits",
 )  # fmt: skip
 
 
@@ -102,6 +107,7 @@ class _Renderer:
         outputs |= model.reachable([error for operation in model.operations for error in operation.errors])
         self.used = inputs | outputs
         self.sent = frozenset(inputs - outputs)
+        self.received = frozenset(outputs - inputs)
         self.requests = {operation.input: operation for operation in model.operations}
         self.responses = {operation.output for operation in model.operations}
 
@@ -118,7 +124,12 @@ class _Renderer:
                     *_from("aioecrpublic._runtime.redact", _named(body, "show_blob", "show_secret")),
                     *_from(
                         "aioecrpublic._runtime.shapes",
-                        [*_named(body, "BlobInput", "JSON"), "Model", "Request", "Response"],
+                        [
+                            *_named(body, "AbsentDict", "AbsentList", "BlobInput", "JSON"),
+                            "Model",
+                            "Request",
+                            "Response",
+                        ],
                     ),
                 ],
             ),
@@ -146,7 +157,7 @@ class _Renderer:
         }
 
     def operations(self) -> dict[str, object]:
-        annotator = Annotator(self.model, self.sent, prefix="types.")
+        annotator = Annotator(self.model, self.sent, self.received, prefix="types.")
         methods = [self._method(operation, annotator) for operation in self.model.operations]
         paginators = [
             self._paginator(operation, annotator)
@@ -179,7 +190,8 @@ class _Renderer:
         shapes = [self._shape_entry(shape) for shape in self._used()]
         operations = [self._operation_entry(operation) for operation in self.model.operations]
         body = "\n".join([*shapes, *(line for entry in operations for line in entry.arguments)])
-        kinds = [*_called(body, *_KINDS), "Operation", "Service", "Shape"]
+        traits = "\n".join(self._service_traits())
+        kinds = [*_called(f"{body}\n{traits}", *_KINDS), "Operation", "Service", "Shape"]
         meta = self.model.metadata
         return {
             "imports": _join_imports(
@@ -199,17 +211,26 @@ class _Renderer:
                 f"api_version={_literal(meta['apiVersion'])}",
                 f"content_type={_literal(self.model.content_type)}",
                 f"target_prefix={_literal(meta['targetPrefix'])}",
-                f"signing_name={_literal(meta.get('signingName', meta['endpointPrefix']))}",
+                f"signing_name={_literal(signing_name(meta))}",
                 f"regions={_tuple(map(_literal, self.model.overlay.regions))}",
+                *self._service_traits(),
             ],
-            "endpoints": [
-                f"({_literal(region)}, {fips}, {dualstack}): {_literal(url)}"
-                for (region, fips, dualstack), url in self.model.endpoints.items()
-            ],
+            "endpoints": _table(self.model.endpoints.urls),
             "errors": [
                 f"{_literal(shape.name)}: errors.{shape.name}" for shape in self._used() if shape.is_error
             ],
         }
+
+    def _service_traits(self) -> list[str]:
+        """The arguments of the service that few services need."""
+        model = self.model
+        arguments = ["query_compatible=True"] if "awsQueryCompatible" in model.metadata else []
+        if model.endpoints.signing_regions:
+            arguments.append(f"signing_regions={_mapping(_table(model.endpoints.signing_regions), 4)}")
+        if model.own_endpoints:
+            entries = [f"{_literal(key)}: {_own_endpoints(own)}" for key, own in model.own_endpoints.items()]
+            arguments.append(f"own_endpoints={_mapping(entries, 4)}")
+        return arguments
 
     def _used(self) -> list[ShapeModel]:
         return [shape for name, shape in self.model.shapes.items() if name in self.used]
@@ -266,7 +287,7 @@ class _Renderer:
         return {"name": shape.name, "doc": doc, "constants": values}
 
     def _structure(self, shape: ShapeModel, quoted: frozenset[str]) -> _Structure:
-        annotator = Annotator(self.model, self.sent, quoted=quoted)
+        annotator = Annotator(self.model, self.sent, self.received, quoted=quoted)
         bases = "(Model)"
         if shape.name in self.requests:
             operation = self.requests[shape.name]
@@ -280,6 +301,12 @@ class _Renderer:
         else:
             first = f"{_words(shape.name)}.".capitalize()
         text = docs.lines(shape.documentation, _WIDTH) or [first]
+        if shape.is_union:
+            text = [
+                *text,
+                "",
+                "Exactly one of its members is set; none, if the service sent one of a newer model.",
+            ]
         return _Structure(
             name=shape.name,
             bases=bases,
@@ -291,14 +318,16 @@ class _Renderer:
         return [annotator.field(shape, member) for member in _required_first(shape.members)]
 
     def _error(self, shape: ShapeModel) -> _Error:
-        annotator = Annotator(self.model, self.sent, prefix="types.")
-        facts = self.model.overlay.errors.get(shape.name)
+        annotator = Annotator(self.model, self.sent, self.received, prefix="types.")
+        facts = self.model.overlay.errors.get(shape.name) or _modelled_facts(shape)
         members = [member for member in shape.members if member.name != "message"]
         body = [f"default_code = {_literal(shape.name)}"]
-        if facts and facts.status != 400:  # noqa: PLR2004 - the base class's default
+        if facts.status != 400:  # noqa: PLR2004 - the base class's default
             body.append(f"default_status = {facts.status}")
-        if facts and facts.retryable is not None:
+        if facts.retryable is not None:
             body.append(f"modelled_retryable: ClassVar[bool | None] = {facts.retryable}")
+        if facts.throttling:
+            body.append("modelled_throttling: ClassVar[bool] = True")
         if members:
             body.append(
                 f"members: ClassVar[tuple[str, ...]] = {_tuple(_literal(member.name) for member in members)}"
@@ -375,6 +404,8 @@ class _Renderer:
         text = "\n".join(docs.lines(member.documentation, _WIDTH - 8, hanging=4))
         if text and f"{shape.name}.{member.wire}" in self.model.overlay.secrets:
             text += " Never shown by ``repr``."
+        if member.traits.get("idempotencyToken") and shape.name in self.requests:
+            text = f"{text or f'{_words(member.wire).capitalize()}.'} A random one if it is ``None``."
         return text or f"{_words(member.wire).capitalize()}."
 
     def _shape_entry(self, shape: ShapeModel) -> str:
@@ -391,14 +422,19 @@ class _Renderer:
                 limits += ["integer=False"] if shape.type in {"float", "double"} else []
                 value = f"Number({', '.join(limits)})"
             case "list":
+                limits += ["sparse=True"] if shape.is_sparse else []
                 value = f"ListOf({', '.join([_literal(shape.element('member')), *limits])})"
             case "map":
                 key, item = shape.element("key"), shape.element("value")
+                limits += ["sparse=True"] if shape.is_sparse else []
                 value = f"MapOf({', '.join([_literal(key), _literal(item), *limits])})"
             case "structure":
                 module = "errors" if shape.is_error else "types"
-                members = _tuple([_member_entry(member) for member in shape.members], 4)
-                value = f"Structure({module}.{shape.name}{', ' + members if shape.members else ''})"
+                parts = [f"{module}.{shape.name}"]
+                if shape.members:
+                    parts.append(_tuple([_member_entry(member) for member in shape.members], 4))
+                parts += ["union=True"] if shape.is_union else []
+                value = f"Structure({', '.join(parts)})"
             case "timestamp":
                 form = traits.get("timestampFormat", "unixTimestamp")
                 value = f"Timestamp({'' if form == 'unixTimestamp' else _literal(form)})"
@@ -424,6 +460,8 @@ class _Renderer:
             arguments.append(f"quota={quota:g}")
         if operation.name in overlay.operation_regions:
             arguments.append(f"regions={_tuple(map(_literal, overlay.operation_regions[operation.name]))}")
+        if traits := self._traits(operation):
+            arguments.append(f"traits=Traits({', '.join(traits)})")
         return _Operation(
             constant=constant_case(operation.name),
             key=_literal(operation.name),
@@ -431,6 +469,72 @@ class _Renderer:
             response=operation.output,
             arguments=arguments,
         )
+
+    def _traits(self, operation: OperationModel) -> list[str]:
+        """The arguments of the traits of an operation; none for most."""
+        traits = operation.traits
+        arguments = [] if traits.signed else ["signed=False"]
+        if traits.tokens:
+            arguments.append(f"tokens={_tuple(map(_literal, traits.tokens))}")
+        if traits.compressed:
+            arguments.append("compressed=True")
+        own = parameters_key(operation)
+        endpoint = _endpoint_traits(traits, own if own in self.model.own_endpoints else "")
+        return [*arguments, f"endpoint=OperationEndpoint({', '.join(endpoint)})"] if endpoint else arguments
+
+
+def _endpoint_traits(traits: TraitsModel, own: str) -> list[str]:
+    """The arguments of an operation's own endpoint; none for most operations."""
+    arguments = [f"own={_literal(own)}"] if own else []
+    if traits.endpoint_members:
+        arguments += [
+            f"members={_inline(traits.endpoint_members)}",
+            *([f"parameters={_inline(traits.parameters)}"] if traits.parameters else []),
+        ]
+    if traits.url_member:
+        arguments.append(f"url_member={_literal(traits.url_member)}")
+    if traits.host_prefix:
+        arguments.append(f"host_prefix={_literal(traits.host_prefix)}")
+    if traits.discovered:
+        arguments.append("discovered=True")
+    return arguments
+
+
+def _own_endpoints(own: EndpointsModel) -> str:
+    parts = [
+        f"urls={_mapping(_table(own.urls), 12)}",
+        f"signing_regions={_mapping(_table(own.signing_regions), 12)}",
+    ]
+    return f"Endpoints({_spread(parts, 8)})"
+
+
+def _table(entries: Mapping[EndpointKey, str]) -> list[str]:
+    return [
+        f"({_literal(region)}, {fips}, {dualstack}): {_literal(value)}"
+        for (region, fips, dualstack), value in entries.items()
+    ]
+
+
+def _mapping(entries: list[str], indent: int) -> str:
+    return f"{{{_spread(entries, indent)}}}" if entries else "{}"
+
+
+def _inline(entries: Mapping[str, str | bool]) -> str:
+    return f"{{{', '.join(f'{_literal(key)}: {_value(value)}' for key, value in entries.items())}}}"
+
+
+def _value(value: str | bool) -> str:  # noqa: FBT001 - either kind is written
+    return _literal(value) if isinstance(value, str) else str(value)
+
+
+def _modelled_facts(shape: ShapeModel) -> ErrorFacts:
+    """What the model itself says of an error."""
+    retryable = shape.traits.get("retryable")
+    return ErrorFacts(
+        status=shape.traits.get("error", {}).get("httpStatusCode", 400),
+        retryable=None if retryable is None else True,
+        throttling=bool(retryable and retryable.get("throttling")),
+    )
 
 
 def _member_entry(member: MemberModel) -> str:

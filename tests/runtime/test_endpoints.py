@@ -47,7 +47,7 @@ async def test_every_custom_endpoint_is_botocores(
     )
     sent = oracle.sent_request(theirs, "describe_registries").url
     async with ECRPublicClient(region, argument, anonymous=True) as client:
-        assert str(client._core.opened().endpoint.url) == sent
+        assert str(client._core.opened().router.endpoint.url) == sent
         assert client.region == theirs.meta.region_name == region
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from aioecrpublic._common.http import Timeouts
     from aioecrpublic._runtime.body import Body
+    from aioecrpublic._runtime.client import BaseClient
 
 CREDENTIALS = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "a-session-token==")
 
@@ -34,10 +35,11 @@ class Sent:
 
 
 class RecordingTransport:
-    """Answers ``data`` to everything."""
+    """Answers ``data`` to everything, or what is in ``replies`` first."""
 
     def __init__(self) -> None:
         self.sent: list[Sent] = []
+        self.replies: list[Reply] = []
         self.data = b"{}"
         self.status = 200
         self.headers: dict[str, str] = {"x-amzn-RequestId": "0123"}
@@ -52,10 +54,22 @@ class RecordingTransport:
         repeatable: bool = False,
     ) -> Reply:
         self.sent.append(Sent(str(url), CIMultiDict(headers), body.read()))
+        if self.replies:
+            return self.replies.pop(0)
         return Reply(self.status, CIMultiDict(self.headers), self.data)
 
     async def close(self) -> None:
         pass
+
+
+async def record(client: BaseClient) -> RecordingTransport:
+    """Open a client, and take the network away from it."""
+    await client.open()
+    transport = RecordingTransport()
+    core: Any = client._core
+    await core._shared.transport.close()
+    core._shared.transport = transport
+    return transport
 
 
 async def recording_client(
@@ -63,9 +77,5 @@ async def recording_client(
 ) -> tuple[ECRPublicClient, RecordingTransport]:
     """An open client and its transport."""
     options.setdefault("rate_limits", False)
-    client = await ECRPublicClient("us-east-1", endpoint_url, credentials, **options).open()
-    transport = RecordingTransport()
-    core: Any = client._core
-    await core._shared.transport.close()
-    core._shared.transport = transport
-    return client, transport
+    client = ECRPublicClient("us-east-1", endpoint_url, credentials, **options)
+    return client, await record(client)
