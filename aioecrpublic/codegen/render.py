@@ -104,7 +104,7 @@ class _Renderer:
         self.target = target
         inputs = model.reachable([operation.input for operation in model.operations])
         outputs = model.reachable([operation.output for operation in model.operations])
-        outputs |= model.reachable([error for operation in model.operations for error in operation.errors])
+        outputs |= model.reachable([shape.name for shape in model.shapes.values() if shape.is_error])
         self.used = inputs | outputs
         self.sent = frozenset(inputs - outputs)
         self.received = frozenset(outputs - inputs)

@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from aioecrpublic._runtime.shapes import AbsentDict, AbsentList, ListOf, MapOf, Structure
+from aioecrpublic._runtime.shapes import ListOf, MapOf, Structure
 from aioecrpublic.codegen.model import read_service
 from aioecrpublic.codegen.render import Target, render_package
 from tests.support.recording import record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+    from typing import TypeAlias
 
     import pytest
 
-    from aioecrpublic._runtime.shapes import Service
+    from aioecrpublic._runtime.shapes import Service, Shape
     from aioecrpublic.codegen.endpoints import EndpointRules
     from tests.support.recording import RecordingTransport
+
+    Scalar: TypeAlias = Callable[[Shape, Any], Any]
 
 # What a model of a service has, and one made up for a test need not have.
 _METADATA = {
@@ -57,48 +60,42 @@ class Generated:
         client = self.operations.Operations(region, endpoint_url, **options)
         return client, await record(client)
 
-    def instance(self, shape: str, value: Any) -> Any:
-        """An instance of the shape from botocore's form of it."""
+    def instance(self, shape: str, value: Any, scalar: Scalar) -> Any:
+        """A value of the shape from botocore's form of it; ``scalar`` converts what is not made of others."""
         known = self.service.shapes[shape]
         match known:
-            case Structure():
+            case Structure() if value is not None:
                 wires = {member.wire: member for member in known.members}
                 return known.cls(
                     **{
-                        wires[name].name: self.instance(wires[name].shape, inner)
+                        wires[name].name: self.instance(wires[name].shape, inner, scalar)
                         for name, inner in value.items()
                     }
                 )
             case ListOf():
-                return [self.instance(known.element, inner) for inner in value]
+                return [self.instance(known.element, inner, scalar) for inner in value]
             case MapOf():
-                return {key: self.instance(known.value, inner) for key, inner in value.items()}
+                return {key: self.instance(known.value, inner, scalar) for key, inner in value.items()}
             case _:
-                return value
+                return scalar(known, value)
 
-    def plain(self, shape: str, value: Any) -> Any:
-        """The reverse: without members that are absent; lists and maps of responses are empty instead."""
+    def plain(self, shape: str, value: Any, scalar: Scalar) -> Any:
+        """The reverse, without members that are absent or empty, which in a reply is the same."""
         known = self.service.shapes[shape]
         match known:
             case Structure():
-                return {
-                    member.wire: self.plain(member.shape, inner)
+                found = {
+                    member.wire: self.plain(member.shape, inner, scalar)
                     for member in known.members
-                    if not _is_nothing(inner := getattr(value, member.name, None))
+                    if (inner := getattr(value, member.name, None)) is not None
                 }
+                return {name: inner for name, inner in found.items() if inner not in ([], {})}
             case ListOf():
-                return [None if inner is None else self.plain(known.element, inner) for inner in value]
+                return [self.plain(known.element, inner, scalar) for inner in value]
             case MapOf():
-                return {
-                    key: None if inner is None else self.plain(known.value, inner)
-                    for key, inner in value.items()
-                }
+                return {key: self.plain(known.value, inner, scalar) for key, inner in value.items()}
             case _:
-                return value
-
-
-def _is_nothing(value: Any) -> bool:
-    return value is None or (type(value) in {list, dict, AbsentList, AbsentDict} and not value)
+                return scalar(known, value)
 
 
 def generate(

@@ -6,17 +6,23 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test, or fail it where everything that tests need is required."""
+    if os.environ.get("AIOECRPUBLIC_REQUIRE_TOOLS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def require(name: str) -> str:
     """Return the path of a program; without it the test is skipped, or fails where tools are required."""
     path = shutil.which(name)
     if path is None:
-        if os.environ.get("AIOECRPUBLIC_REQUIRE_TOOLS") == "1":
-            pytest.fail(f"{name} is not installed")
-        pytest.skip(f"{name} is not installed")
+        unavailable(f"{name} is not installed")
     return path
 
 
@@ -54,7 +60,5 @@ def node_package(name: str) -> str:
     require("node")
     root = os.environ.get("AIOECRPUBLIC_NODE_MODULES") or run("npm", "root", "--global").strip()
     if not (Path(root) / name / "package.json").is_file():
-        if os.environ.get("AIOECRPUBLIC_REQUIRE_TOOLS") == "1":
-            pytest.fail(f"the npm package {name} is not installed in {root}")
-        pytest.skip(f"the npm package {name} is not installed in {root}")
+        unavailable(f"the npm package {name} is not installed in {root}")
     return str(Path(root).parent)
