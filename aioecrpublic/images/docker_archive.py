@@ -1,7 +1,7 @@
 """What `docker save` and its like write: a tar file with an OCI layout, or only with a `manifest.json`.
 
-The second, older form has no image manifest and its layers are uncompressed. It is presented as the layout
-that a registry would get: layers compressed once into a temporary file, and a manifest made for them.
+The second, older form has no image manifest and its layers are uncompressed. It is presented as the layout of
+an image of such layers. In either form they are compressed afterwards, as `docker push` would have done.
 """
 
 from __future__ import annotations
@@ -18,22 +18,25 @@ import attrs
 
 from aioecrpublic._common.oci import (
     DOCKER_CONFIG,
+    DOCKER_LAYER,
     DOCKER_LAYER_GZIP,
     DOCKER_MANIFEST,
     OCI_CONFIG,
     OCI_INDEX,
+    OCI_LAYER,
     OCI_LAYER_GZIP,
     OCI_LAYER_ZSTD,
     OCI_MANIFEST,
 )
 from aioecrpublic.images import jsondoc
-from aioecrpublic.images.archive import EXPANSION_FLOOR, ArchiveFiles
+from aioecrpublic.images.archive import EXPANSION_FLOOR, ArchiveFiles, ArchiveSource
+from aioecrpublic.images.compressing import CompressedImage
 from aioecrpublic.images.config import MAX_CONFIG_SIZE
 from aioecrpublic.images.digest import check_digest, new_hash, sha256_digest, verify, verify_hash
 from aioecrpublic.images.errors import ImageError, listed, shown
-from aioecrpublic.images.layout import REF_NAME, LayoutSource, blob_path
+from aioecrpublic.images.layout import CONTAINERD_NAME, blob_path
 from aioecrpublic.images.manifest import MAX_ENTRIES, MAX_MANIFEST_SIZE
-from aioecrpublic.images.packing import Spool, chunks, compressed, decompressed, detect
+from aioecrpublic.images.packing import Spool, chunks, decompressed, detect
 from aioecrpublic.images.reference import familiar_name
 
 if TYPE_CHECKING:
@@ -49,22 +52,28 @@ _WORKERS = min(4, os.cpu_count() or 1)
 _MAX_LAYER_EXPANSION = 1100
 """Deflate cannot expand more than 1032 times; layers with large empty files come close."""
 _HEX_NAME = re.compile(r"(?:.*/)?([0-9a-f]{64})(?:\.json)?")
+_DOCKER_LAYERS: dict[Format | None, str] = {None: DOCKER_LAYER, "gzip": DOCKER_LAYER_GZIP}
+# Docker has no media type for zstd.
+_OCI_LAYERS: dict[Format | None, str] = {None: OCI_LAYER, "gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD}
 
 
-class DockerArchive(LayoutSource):
+class DockerArchive(CompressedImage):
     """An image in a docker-archive, as `docker save` and `skopeo copy … docker-archive:` write it.
 
-    If it holds an OCI layout (Docker 25 and later), the image is taken from there, byte for byte. Otherwise
-    its layers, which are uncompressed there, are compressed once, when it is opened, and an image manifest
-    is made; the result is the same for the same archive and the same version of `isal`. Layers that are
-    compressed already are taken as they are. Each layer is checked against the config's `rootfs.diff_ids`.
+    If it holds an OCI layout (Docker 25 and later), the image is taken from there. Otherwise a manifest is
+    made for it. Each layer is checked against its digest or the config's `rootfs.diff_ids`.
+
+    Uncompressed layers are compressed when it is opened, as `docker push` does and `CompressedImage` says;
+    the result is the same for the same archive and the same version of `isal`. What is compressed already
+    stays as it is, byte for byte.
 
     Args:
-        path: the tar file; it may be compressed by gzip or zstd.
+        path: the tar file; it may be compressed by gzip, zstd, xz or bzip2. `-` is standard input.
         reference: which image, if there are several: one of its `RepoTags`, such as `app:1.0`, or in the
             first form any reference that `OCILayout` takes.
         max_unpacked_size: bytes of disk that a compressed archive may take when it is decompressed; None:
             64 MiB and 100 times its own size. Compressing layers takes disk besides that.
+        compress: whether to compress uncompressed layers; False takes them as they are.
     """
 
     def __init__(
@@ -73,10 +82,34 @@ class DockerArchive(LayoutSource):
         reference: str | None = None,
         *,
         max_unpacked_size: int | None = None,
+        compress: bool = True,
     ) -> None:
         path = os.fspath(path)
         archive = ArchiveFiles(path, f"docker-archive:{path}", max_unpacked_size)
-        super().__init__(DockerFiles(archive, reference), reference)
+        super().__init__(ArchiveSource(DockerFiles(archive, reference), reference))
+        self.compress: bool = compress
+
+    def _is_wanted(self) -> bool:
+        return self.compress
+
+
+class DetectedArchive(CompressedImage):
+    """An image in an archive of any kind, which what is in it tells.
+
+    Args:
+        path: the tar file; `-` is standard input.
+        reference: which image.
+        compress: whether to compress uncompressed layers if Docker can load the archive, as `DockerArchive`
+            does; an OCI archive is always taken as it is.
+    """
+
+    def __init__(self, path: str, reference: str | None, *, compress: bool) -> None:
+        self._docker_files = DockerFiles(ArchiveFiles(path, path), reference)
+        super().__init__(ArchiveSource(self._docker_files, reference))
+        self._compress = compress
+
+    def _is_wanted(self) -> bool:
+        return self._compress and self._docker_files.for_docker
 
 
 class DockerFiles:
@@ -84,6 +117,7 @@ class DockerFiles:
 
     def __init__(self, archive: ArchiveFiles, reference: str | None) -> None:
         """Present `archive`; of the older form only the image `reference`, or the only one."""
+        self.for_docker = False
         self._archive = archive
         self._reference = reference
         self._converted: dict[str, FileRange] | None = None
@@ -96,7 +130,8 @@ class DockerFiles:
     def open(self) -> None:
         """Open the archive, and convert the image if there is no layout in it."""
         self._archive.open()
-        if self._archive.find("oci-layout") is None or self._archive.find("index.json") is None:
+        self.for_docker = self._archive.has(_MANIFEST_FILE)
+        if not (self._archive.has("oci-layout") and self._archive.has("index.json")):
             self._converted = _Conversion(self._archive, self._reference).run()
 
     def find(self, path: str) -> FileRange | None:
@@ -113,7 +148,7 @@ class DockerFiles:
 
 @attrs.frozen
 class _Layer:
-    """A layer as it is in the archive."""
+    """A layer as `manifest.json` names it."""
 
     content: FileRange
     diff_id: str
@@ -126,12 +161,12 @@ class _Layer:
 
 
 @attrs.frozen
-class _Packed:
-    """A layer as it is stored in the registry."""
+class _Stored:
+    """A layer as the image that is made has it."""
 
     content: FileRange
     digest: str
-    kind: Format
+    kind: Format | None
 
 
 class _Conversion:
@@ -147,11 +182,10 @@ class _Conversion:
         """Return the files by their path."""
         entry = self._choose(self._read_manifest_file())
         config = self._read_config(entry)
-        layers = self._layers(entry, config)
-        packed = _pack_all(self._archive, layers)
-        for layer in packed:
+        layers = _store_all(self._archive, self._layers(entry, config))
+        for layer in layers:
             self._files[_blob(layer.digest)] = layer.content
-        self._write(config, packed)
+        self._write(config, layers, self._names(entry))
         return self._files
 
     def _read_manifest_file(self) -> list[JSONObject]:
@@ -217,32 +251,32 @@ class _Conversion:
             raise ImageError(f"{self._name}: {shown(path)}, which {_MANIFEST_FILE} names, is missing")
         return content
 
-    def _write(self, config: bytes, layers: Sequence[_Packed]) -> None:
-        # A Docker manifest, as the config is Docker's; but only OCI has a media type for zstd.
-        oci = any(layer.kind == "zstd" for layer in layers)
-        gzip_type = OCI_LAYER_GZIP if oci else DOCKER_LAYER_GZIP
-        media_type = OCI_MANIFEST if oci else DOCKER_MANIFEST
+    def _names(self, entry: JSONObject) -> list[str]:
+        """Return the names of the image; those that it was chosen by, if it was."""
+        names = jsondoc.texts(entry, "RepoTags", f"{self._name}: {_MANIFEST_FILE}")
+        return [name for name in names if self._reference is None or _is_named([name], self._reference)]
+
+    def _write(self, config: bytes, layers: Sequence[_Stored], names: Sequence[str]) -> None:
+        # A Docker manifest, as the config is Docker's, as long as Docker has names for all that is in it.
+        docker = all(layer.kind in _DOCKER_LAYERS for layer in layers)
+        media_type, config_type, layer_types = (
+            (DOCKER_MANIFEST, DOCKER_CONFIG, _DOCKER_LAYERS)
+            if docker
+            else (OCI_MANIFEST, OCI_CONFIG, _OCI_LAYERS)
+        )
         manifest = _encode(
             {
                 "schemaVersion": 2,
                 "mediaType": media_type,
-                "config": _descriptor(
-                    OCI_CONFIG if oci else DOCKER_CONFIG, sha256_digest(config), len(config)
-                ),
+                "config": _descriptor(config_type, sha256_digest(config), len(config)),
                 "layers": [
-                    _descriptor(
-                        OCI_LAYER_ZSTD if layer.kind == "zstd" else gzip_type,
-                        layer.digest,
-                        len(layer.content),
-                    )
-                    for layer in layers
+                    _descriptor(layer_types[layer.kind], layer.digest, len(layer.content)) for layer in layers
                 ],
             }
         )
         entry = _descriptor(media_type, sha256_digest(manifest), len(manifest))
-        if self._reference is not None:
-            entry["annotations"] = {REF_NAME: self._reference}
-        index = _encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]})
+        entries: list[JSON] = [{**entry, "annotations": {CONTAINERD_NAME: name}} for name in names]
+        index = _encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries or [entry]})
         spool = Spool(self._archive.opened, self._name)
         self._files |= {
             _blob(sha256_digest(config)): spool.append([config]),
@@ -252,22 +286,22 @@ class _Conversion:
         }
 
 
-def _pack_all(archive: ArchiveFiles, layers: Sequence[_Layer]) -> list[_Packed]:
-    """Compress layers, several at a time, and each once however often it occurs."""
+def _store_all(archive: ArchiveFiles, layers: Sequence[_Layer]) -> list[_Stored]:
+    """Prepare layers, several at a time, and each once however often it occurs."""
     spools: SimpleQueue[Spool] = SimpleQueue()
     for _ in range(_WORKERS):
         spools.put(Spool(archive.opened, archive.name))
 
-    def pack(layer: _Layer) -> _Packed:
+    def store(layer: _Layer) -> _Stored:
         spool = spools.get()
         try:
-            return _pack(layer, spool)
+            return _store(layer, spool)
         finally:
             spools.put(spool)
 
     unique = {layer.key: layer for layer in layers}
-    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="aioecrpublic-pack") as pool:
-        futures = {key: pool.submit(pack, layer) for key, layer in unique.items()}
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="aioecrpublic-layers") as pool:
+        futures = {key: pool.submit(store, layer) for key, layer in unique.items()}
         try:
             for future in wait(futures.values(), return_when=FIRST_EXCEPTION).done:
                 future.result()
@@ -279,24 +313,29 @@ def _pack_all(archive: ArchiveFiles, layers: Sequence[_Layer]) -> list[_Packed]:
     return [futures[layer.key].result() for layer in layers]
 
 
-def _pack(layer: _Layer, spool: Spool) -> _Packed:
-    """Return a layer as it is to be stored, its plain content checked against its diff_id."""
-    plain = new_hash(layer.diff_id)
-    stored = hashlib.sha256()
-    kind = detect(layer.content, layer.where)
+def _store(layer: _Layer, spool: Spool) -> _Stored:
+    """Return a layer as the image has it; what is compressed is checked against its diff_id.
+
+    A plain layer has its diff_id for a digest, which is checked when it is compressed or uploaded.
+    """
+    kind = detect(layer.content)
     if kind is None:
-        packed = compressed(_hashed(chunks(layer.content), plain))
-        content = spool.append(_hashed(packed, stored))
-        kind = "gzip"
-    else:
-        limit = EXPANSION_FLOOR + _MAX_LAYER_EXPANSION * len(layer.content)
-        for piece in decompressed(layer.content, kind, layer.where, limit):
-            plain.update(piece)
+        return _Stored(layer.content, layer.diff_id, None)
+    plain = new_hash(layer.diff_id)
+    limit = EXPANSION_FLOOR + _MAX_LAYER_EXPANSION * len(layer.content)
+    pieces = _hashed(decompressed(layer.content, kind, layer.where, limit), plain)
+    if kind in _OCI_LAYERS:
+        stored = hashlib.sha256()
+        for _ in pieces:
+            continue
         for piece in chunks(layer.content):
             stored.update(piece)
-        content = layer.content
+        digest, content = f"sha256:{stored.hexdigest()}", layer.content
+    else:
+        # No image may have such layers, though Docker loads them.
+        digest, content, kind = layer.diff_id, spool.append(pieces), None
     verify_hash(plain, layer.diff_id, layer.where)
-    return _Packed(content, f"sha256:{stored.hexdigest()}", kind)
+    return _Stored(content, digest, kind)
 
 
 def _hashed(pieces: Iterable[bytes], into: _Hash) -> Iterator[bytes]:

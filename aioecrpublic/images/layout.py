@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from aioecrpublic._common.oci import IMAGE_MANIFESTS, INDEXES
+from aioecrpublic._common.oci import IMAGE_MANIFESTS, INDEXES, OCI_INDEX, TAG
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.blobs import FileBlob
-from aioecrpublic.images.digest import check_digest, verify
+from aioecrpublic.images.descriptor import Descriptor
+from aioecrpublic.images.digest import check_digest, sha256_digest, verify
 from aioecrpublic.images.errors import ImageError, listed, shown
 from aioecrpublic.images.files import DirectoryFiles
 from aioecrpublic.images.manifest import (
+    ATTESTATION_OF,
     MAX_MANIFEST_SIZE,
     check_manifest_type,
     parse_entries,
@@ -26,9 +28,8 @@ from aioecrpublic.images.source import SourceLifecycle
 from aioecrpublic.images.threads import acquire_in_thread, finish_in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from aioecrpublic.images.descriptor import Descriptor
     from aioecrpublic.images.files import Files
     from aioecrpublic.images.handles import FileRange
     from aioecrpublic.images.manifest import Manifest
@@ -45,12 +46,15 @@ _MAX_LAYOUT_FILE = 64 * 1024
 class LayoutSource(SourceLifecycle):
     """An image in a layout whose files are anywhere: the base of `OCILayout` and the archives."""
 
+    _KIND = "OCI image layout"
+
     def __init__(self, files: Files, reference: str | None) -> None:
         """Read the image `reference`, or the only one, from `files`."""
         self._files = files
         self._reference = reference
         self._entries: tuple[Descriptor, ...] = ()
         self._root: Descriptor | None = None
+        self._kept: dict[str, bytes] = {}
         self._opening = asyncio.Lock()
         self._closed = False
 
@@ -123,9 +127,23 @@ class LayoutSource(SourceLifecycle):
 
     def _open(self) -> Descriptor:
         self._files.open()
+        return self._read_root()
+
+    def _read_root(self) -> Descriptor:
         self._check_layout_version()
-        self._entries = self._read_entries()
+        raw = self._read_file(_INDEX_FILE, MAX_MANIFEST_SIZE)
+        where = f"{self._files.name}: {_INDEX_FILE}"
+        document = jsondoc.parse_object(raw, where)
+        self._entries = parse_entries(document, where)
+        if self._reference is None and _are_one_image(self._entries):
+            return self._keep(raw, jsondoc.text(document, "mediaType", where) or OCI_INDEX)
         return choose_entry(self._entries, self._reference, self._files.name)
+
+    def _keep(self, raw: bytes, media_type: str) -> Descriptor:
+        """Remember a manifest that is not stored as a blob, and return its descriptor."""
+        digest = sha256_digest(raw)
+        self._kept[digest] = raw
+        return Descriptor(media_type=media_type, digest=digest, size=len(raw))
 
     def _check_layout_version(self) -> None:
         raw = self._read_file(_LAYOUT_FILE, _MAX_LAYOUT_FILE)
@@ -134,15 +152,10 @@ class LayoutSource(SourceLifecycle):
         if version != _LAYOUT_VERSION:
             raise ImageError(f"{where}: imageLayoutVersion is {shown(version)}, not {shown(_LAYOUT_VERSION)}")
 
-    def _read_entries(self) -> tuple[Descriptor, ...]:
-        raw = self._read_file(_INDEX_FILE, MAX_MANIFEST_SIZE)
-        where = f"{self._files.name}: {_INDEX_FILE}"
-        return parse_entries(jsondoc.parse_object(raw, where), where)
-
     def _read_file(self, path: str, limit: int) -> bytes:
         content = self._files.find(path)
         if content is None:
-            raise ImageError(f"{self._files.name}: {path} is missing; this is no OCI image layout")
+            raise ImageError(f"{self._files.name}: {path} is missing; this is no {self._KIND}")
         try:
             if len(content) > limit:
                 raise ImageError(f"{self._files.name}: {path} has {len(content)} bytes, more than {limit}")
@@ -152,6 +165,9 @@ class LayoutSource(SourceLifecycle):
 
     def _read_manifest(self, descriptor: Descriptor) -> bytes:
         check_manifest_size(descriptor, self._files.name)
+        kept = self._kept.get(descriptor.digest)
+        if kept is not None and len(kept) == descriptor.size:
+            return kept
         content = self._find_blob(descriptor)
         try:
             raw = content.read_at(0, descriptor.size)
@@ -162,13 +178,16 @@ class LayoutSource(SourceLifecycle):
 
     def _find_blob(self, descriptor: Descriptor) -> FileRange:
         where = f"{self._files.name}: blob {descriptor.digest}"
-        content = self._files.find(blob_path(descriptor.digest, where))
+        content = self._find_content(descriptor.digest, where)
         if content is None:
             raise ImageError(f"{where} is missing")
         if len(content) != descriptor.size:
             self._files.release(content)
             raise ImageError(f"{where} has {len(content)} bytes, but its descriptor says {descriptor.size}")
         return content
+
+    def _find_content(self, digest: str, where: str) -> FileRange | None:
+        return self._files.find(blob_path(digest, where))
 
     def _check_blob(self, descriptor: Descriptor) -> None:
         self._files.release(self._find_blob(descriptor))
@@ -211,6 +230,9 @@ class LayoutSource(SourceLifecycle):
 class OCILayout(LayoutSource):
     """An image in an OCI image layout directory.
 
+    If `index.json` lists nothing but platforms, none of them with a name, it is taken for the image index
+    itself and pushed as it is.
+
     Args:
         path: the directory.
         reference: which image, if `index.json` lists several: its `org.opencontainers.image.ref.name`
@@ -250,6 +272,23 @@ def choose_entry(entries: Sequence[Descriptor], reference: str | None, name: str
     raise ImageError(f"{name}: no image {shown(reference)}; there are {_names(entries)}")
 
 
+def own_tag(entries: Iterable[Descriptor], root: Descriptor, reference: str | None) -> str | None:
+    """Return the one tag that an image has by its names in an `index.json`, None if it has none or several.
+
+    Args:
+        entries: of `index.json`.
+        root: the image.
+        reference: what it was chosen by, if it was: only names that fit it count.
+    """
+    named = (
+        entry
+        for entry in entries
+        if entry.digest == root.digest and (reference is None or _is_named(entry, reference))
+    )
+    tags = {tag for entry in named if (tag := _tag(entry)) is not None}
+    return tags.pop() if len(tags) == 1 else None
+
+
 def blob_path(digest: str, where: str) -> str:
     """Return the path of a blob within a layout; a malformed digest never becomes one."""
     return "blobs/" + check_digest(digest, where).replace(":", "/")
@@ -276,6 +315,29 @@ def _is_named(entry: Descriptor, reference: str) -> bool:
     if reference in {ref_name, full_name}:
         return True
     return full_name is not None and familiar_name(reference) == familiar_name(full_name)
+
+
+def _tag(entry: Descriptor) -> str | None:
+    ref_name = entry.annotations.get(REF_NAME)
+    if ref_name is not None and TAG.fullmatch(ref_name):
+        return ref_name
+    name = entry.annotations.get(CONTAINERD_NAME) or ref_name
+    if name is None or "@" in name:
+        return None
+    tag = familiar_name(name).rpartition(":")[2]
+    return tag if TAG.fullmatch(tag) else None
+
+
+def _are_one_image(entries: Sequence[Descriptor]) -> bool:
+    """Tell whether an `index.json` is the index of one image: it lists platforms, each once, and no names."""
+    if len(entries) < 2:  # noqa: PLR2004 - one of one platform is that platform's image
+        return False
+    platforms = [entry.platform for entry in entries if ATTESTATION_OF not in entry.annotations]
+    return (
+        None not in platforms
+        and len(set(platforms)) == len(platforms) > 0
+        and not any({REF_NAME, CONTAINERD_NAME} & entry.annotations.keys() for entry in entries)
+    )
 
 
 def _names(entries: Sequence[Descriptor]) -> str:

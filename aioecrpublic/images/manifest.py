@@ -21,6 +21,9 @@ MAX_MANIFEST_SIZE = 4 * 1024 * 1024
 MAX_ENTRIES = 10_000
 """Layers of one image manifest, or manifests of one index."""
 
+ATTESTATION_OF = "vnd.docker.reference.digest"
+"""The annotation by which BuildKit's attestation manifests name the image manifest they are about."""
+
 _SCHEMA_VERSION = 2
 
 

@@ -13,7 +13,7 @@ from aioecrpublic.images import jsondoc
 from aioecrpublic.images.descriptor import Descriptor, Platform
 from aioecrpublic.images.digest import sha256_digest
 from aioecrpublic.images.errors import ImageError, listed
-from aioecrpublic.images.manifest import MAX_ENTRIES, MAX_MANIFEST_SIZE
+from aioecrpublic.images.manifest import ATTESTATION_OF, MAX_ENTRIES, MAX_MANIFEST_SIZE
 from aioecrpublic.images.threads import map_bounded
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from aioecrpublic.images.jsondoc import JSON, JSONObject
     from aioecrpublic.images.manifest import Manifest
-
-ATTESTATION_OF = "vnd.docker.reference.digest"
-"""The annotation by which BuildKit's attestation manifests name the image manifest they are about."""
 
 _MAX_DEPTH = 8
 _CONCURRENT_READS = 8

@@ -116,6 +116,39 @@ class ImageSource(Protocol):
     ) -> None: ...
 
 
+@runtime_checkable
+class SupportsReferrers(Protocol):
+    """A source that knows what is attached to its manifests, as those of this package do."""
+
+    async def referrers(self, digest: str) -> tuple[Descriptor, ...]:
+        """Return the manifests that refer to ``digest`` as their subject."""
+        ...
+
+    async def cosign_tags(self, digest: str) -> dict[str, Descriptor]:
+        """Return what cosign has stored about a manifest under tags made of its digest, by tag."""
+        ...
+
+
+@runtime_checkable
+class SupportsCompression(Protocol):
+    """A source that compresses layers when it is opened."""
+
+    @property
+    def layers_compressed(self) -> int:
+        """How many layers were compressed."""
+        ...
+
+
+@runtime_checkable
+class SupportsOwnTag(Protocol):
+    """A source that knows the tag of its image once it is open, as archives do."""
+
+    @property
+    def own_tag(self) -> str | None:
+        """The one tag that the image has where it is, None if it has none or several."""
+        ...
+
+
 class SourceLifecycle:
     """`async with` for a source: open on entry, close on the last exit and when opening fails.
 

@@ -8,7 +8,7 @@ GNU tar, and the original one. Everything here blocks and is called from worker 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 
@@ -23,13 +23,20 @@ BLOCK = 512
 MAX_MEMBERS = 100_000
 MAX_EXTENDED_HEADER = 64 * 1024
 """Bytes; paths have at most 4096, and little else is ever written there."""
+MAX_EXTENDED_HEADERS = 32 * 1024 * 1024
+"""Bytes of all extended headers together, each of which takes time to read and may say next to nothing."""
+MAX_RECORDS = 1000
+"""Records of one pax header; a few are usual."""
 MAX_NAMES = 16 * 1024 * 1024
 """Characters of all paths together, which are held in memory."""
+MAX_SPARSE_MAPS = 10_000
+"""Blocks of all maps of sparse entries together."""
 MAX_LINKS = 16
 
 Kind = Literal["file", "directory", "link", "symlink", "special", "sparse", "unknown"]
 
 _READ_AHEAD = 16 * BLOCK
+_COMPARED_AT_ONCE = 1024 * 1024
 _KINDS: dict[bytes, Kind] = {
     b"0": "file",
     b"\0": "file",
@@ -58,8 +65,10 @@ class Member:
     size: int
     target: str = ""
     """Of a link: the normalised path, from the top of the archive, that it leads to."""
-    repeated: bool = False
-    """Whether another entry of the same path came before."""
+
+
+_Place: TypeAlias = tuple[int, int]
+"""Where content begins in the tar file, and its size."""
 
 
 class TarIndex:
@@ -77,38 +86,76 @@ class TarIndex:
         """
         self._content = content
         self._name = name
-        self._members: dict[str, Member] = {}
+        self._members: dict[str, list[Member]] = {}
+        self._places: dict[str, _Place] = {}
+        self._same: set[tuple[_Place, _Place]] = set()
+        self._compared = 0
         names = 0
         for member in _members(content, name):
             names += len(member.path) + len(member.target)
             if names > MAX_NAMES:
                 raise ImageError(f"{name}: more than {MAX_NAMES} characters of paths")
-            repeated = member.path in self._members
-            self._members[member.path] = attrs.evolve(member, repeated=True) if repeated else member
+            self._members.setdefault(member.path, []).append(member)
 
     def find(self, path: str) -> FileRange | None:
         """Return the content of the file at `path`, links followed; None if there is none.
 
+        A path may be there several times, as bundles of images have the layers that those share, if what is
+        there is the same each time. It is compared when it is asked for.
+
         Raises:
-            ImageError: there are several, or it is no regular file, its links lead nowhere, or the path leads
-                outside.
+            ImageError: there are several of different content, it is no regular file, its links lead nowhere,
+                or the path leads outside.
         """
-        member = self._members.get(normalised(path, "", self._name))
-        for _ in range(MAX_LINKS):
-            if member is None:
-                return None
-            where = f"{self._name}: entry {shown(member.path)}"
-            if member.repeated:
+        path = normalised(path, "", self._name)
+        return self._content.part(*self._place(path)) if path in self._members else None
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._members
+
+    def _place(self, path: str, links: int = 0) -> _Place:
+        """Return where the content of an entry is, the same for all entries of its path."""
+        known = self._places.get(path)
+        if known is not None:
+            return known
+        first, *others = sorted({self._place_of(member, links) for member in self._members[path]})
+        for other in others:
+            if not self._are_same(first, other):
                 # Readers disagree about which of them counts.
-                raise ImageError(f"{where} is there more than once")
-            if member.kind == "file":
-                return self._content.part(member.start, member.size)
-            if member.kind not in {"link", "symlink"}:
-                raise ImageError(f"{where} is not a regular file ({member.kind})")
-            if member.target not in self._members:
-                raise ImageError(f"{where} links to {shown(member.target)}, which is not in the archive")
-            member = self._members[member.target]
-        raise ImageError(f"{self._name}: entry {shown(path)}: too many links")
+                where = f"{self._name}: entry {shown(path)}"
+                raise ImageError(f"{where} is there more than once, with different content")
+        self._places[path] = first
+        return first
+
+    def _place_of(self, member: Member, links: int) -> _Place:
+        where = f"{self._name}: entry {shown(member.path)}"
+        if member.kind == "file":
+            return member.start, member.size
+        if member.kind not in {"link", "symlink"}:
+            raise ImageError(f"{where} is not a regular file ({member.kind})")
+        if member.target not in self._members:
+            raise ImageError(f"{where} links to {shown(member.target)}, which is not in the archive")
+        if links == MAX_LINKS:
+            raise ImageError(f"{where}: too many links")
+        return self._place(member.target, links + 1)
+
+    def _are_same(self, one: _Place, other: _Place) -> bool:
+        size = one[1]
+        if other[1] != size:
+            return False
+        if (one, other) in self._same:
+            return True
+        # Each entry is compared with one other; only links in great number could ask for more.
+        self._compared += size
+        if self._compared > len(self._content):
+            raise ImageError(f"{self._name}: too many entries that are there more than once")
+        for offset in range(0, size, _COMPARED_AT_ONCE):
+            length = min(_COMPARED_AT_ONCE, size - offset)
+            pieces = {self._content.read_at(start + offset, length) for start in (one[0], other[0])}
+            if len(pieces) > 1:
+                return False
+        self._same.add((one, other))
+        return True
 
 
 @attrs.frozen
@@ -156,6 +203,8 @@ def _members(content: FileRange, name: str) -> Iterator[Member]:
     blocks = _Blocks(content)
     offset = 0
     count = 0
+    extended = 0
+    maps = 0
     extension = _Extension()
     while (block := _next_block(blocks, offset, name)) is not None:
         where = f"{name}: tar header at byte {offset}"
@@ -167,13 +216,19 @@ def _members(content: FileRange, name: str) -> Iterator[Member]:
         size = _number(block[124:136], where)
         if block[156:157] in b"LKxXg":
             raw = _extended(blocks, offset, size, where)
+            extended += size
+            if extended > MAX_EXTENDED_HEADERS:
+                raise ImageError(f"{name}: more than {MAX_EXTENDED_HEADERS} bytes of extended headers")
             _extend(extension, block[156:157], raw, where)
             offset += _padded(size)
             continue
         header = _header(block, size, extension)
         extension = _Extension()
         if header.kind == "sparse" and block[156:157] == b"S":
-            offset = _skip_sparse_map(blocks, block, offset, name)
+            start, offset = offset, _skip_sparse_map(blocks, block, offset, name)
+            maps += (offset - start) // BLOCK
+            if maps > MAX_SPARSE_MAPS:
+                raise ImageError(f"{name}: more than {MAX_SPARSE_MAPS} blocks of maps of sparse entries")
         stored = 0 if header.kind in _NO_CONTENT else header.size
         if offset + stored > len(content):
             raise ImageError(
@@ -198,11 +253,25 @@ def _next_block(blocks: _Blocks, offset: int, name: str) -> bytes | None:
     return block
 
 
+def is_tar(head: bytes) -> bool:
+    """Tell whether a file that begins so is a tar file; one without entries begins with zeros."""
+    block = head[:BLOCK]
+    if len(block) < BLOCK:
+        return False
+    if block.count(0) == BLOCK:
+        return True
+    digits = block[148:156].strip(b"\0 ")
+    return not digits.translate(None, b"01234567") and int(digits or b"0", 8) == _sum(block)
+
+
 def _check_sum(block: bytes, where: str) -> None:
-    # The sum of all bytes, with spaces for the sum itself.
-    actual = sum(block) - sum(block[148:156]) + 8 * 0x20
-    if _number(block[148:156], where) != actual:
+    if _number(block[148:156], where) != _sum(block):
         raise ImageError(f"{where}: wrong checksum; not a tar file, or damaged")
+
+
+def _sum(block: bytes) -> int:
+    """Return the sum of all bytes of a header, with spaces for the sum itself."""
+    return sum(block) - sum(block[148:156]) + 8 * 0x20
 
 
 def _number(field: bytes, where: str) -> int:
@@ -270,6 +339,8 @@ def _pax_records(raw: bytes, where: str) -> dict[str, str]:
         key, equals, value = record.partition(b"=")
         if length > len(raw) - position or not equals or not record.endswith(b"\n"):
             raise ImageError(f"{where}: malformed extended header")
+        if len(records) == MAX_RECORDS:
+            raise ImageError(f"{where}: more than {MAX_RECORDS} records in an extended header")
         records[key.decode("utf-8", "replace")] = value[:-1].decode("utf-8", "surrogateescape")
         position += length
     return records
@@ -298,7 +369,8 @@ def _header(block: bytes, size: int, extension: _Extension) -> _Header:
 def _skip_sparse_map(blocks: _Blocks, block: bytes, offset: int, name: str) -> int:
     """Return where the content of an old GNU sparse member begins: after the rest of its map."""
     extended = block[482]
-    while extended:
+    end = offset + (MAX_SPARSE_MAPS + 1) * BLOCK
+    while extended and offset < end:
         more = blocks.read(offset, BLOCK)
         if len(more) < BLOCK:
             raise ImageError(f"{name}: truncated in the map of a sparse entry at byte {offset}")

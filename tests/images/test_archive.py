@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import tarfile
 import tempfile
 from typing import TYPE_CHECKING
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.support.oci import BuiltImage
 
-FORMS = [bytes, gzip.compress, zstd.compress]
+FORMS = [bytes, gzip.compress, zstd.compress, lzma.compress, bz2.compress]
 
 
 @pytest.fixture
@@ -133,8 +135,12 @@ class TestRefused:
     async def test_two_indexes(self, image: BuiltImage, archive: Path) -> None:
         with tarfile.open(archive, "a") as tar:
             tar.add(image.directory / "index.json", "index.json")
+        async with OCIArchive(archive) as source:
+            await assert_holds(source, image)
+        with tarfile.open(archive, "a") as tar:
+            tar.add(image.directory / "oci-layout", "index.json")
         assert await error_of(OCIArchive(archive)) == (
-            f"oci-archive:{archive}: entry 'index.json' is there more than once"
+            f"oci-archive:{archive}: entry 'index.json' is there more than once, with different content"
         )
 
     async def test_an_entry_outside(self, archive: Path) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import io
 import json
+import lzma
 import tarfile
 import tempfile
 import time
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from backports import zstd
 
-from aioecrpublic.images import DockerArchive, ImageError, load_image
+from aioecrpublic.images import DockerArchive, ImageError, compressing, load_image, packing
 from aioecrpublic.images import docker_archive as module
 from aioecrpublic.images.layout import CONTAINERD_NAME
 from tests.images.helpers import assert_cancellable, assert_holds, error_of, read_blob
@@ -143,7 +145,8 @@ async def test_the_same_archive_gives_the_same_image(
     path = archive.write()
     digests = set()
     for workers in (1, 2, 4):
-        monkeypatch.setattr(module, "_WORKERS", workers)
+        for each in (module, compressing):
+            monkeypatch.setattr(each, "_WORKERS", workers)
         async with DockerArchive(path) as source:
             digests.add((await source.open()).digest)
     assert len(digests) == 1
@@ -157,17 +160,18 @@ async def test_a_layer_that_occurs_twice_is_compressed_once(
     layers = archive.images[0]["Layers"]
     assert isinstance(layers, list)
     layers[2] = "other/layer.tar"
-    packed: list[object] = []
-    pack = module._pack
+    finished: list[object] = []
+    finish = packing.Compressor.finish
 
-    def count(layer: module._Layer, spool: Spool) -> module._Packed:
-        packed.append(layer)
-        return pack(layer, spool)
+    def count(compressor: packing.Compressor) -> bytes:
+        finished.append(compressor)
+        return finish(compressor)
 
-    monkeypatch.setattr(module, "_pack", count)
+    monkeypatch.setattr(packing.Compressor, "finish", count)
     async with DockerArchive(archive.write()) as source:
         graph = await load_image(source)
-    assert len(packed) == 2
+        assert source.layers_compressed == 2
+    assert len(finished) == 2
     assert len(graph.blobs) == 3
     assert len(json.loads(graph.root.raw)["layers"]) == 3
 
@@ -306,13 +310,19 @@ class TestRefused:
     async def test_a_layer_of_another_content(self, archive: Archive) -> None:
         archive.add(LAYERS)
         name = f"{digest_of(LAYERS[1])[7:]}/layer.tar"
-        for content in (LAYERS[0], gzip.compress(LAYERS[0]), zstd.compress(LAYERS[0]), b""):
-            archive.members[name] = content
+        for compress in (None, gzip.compress, zstd.compress, lzma.compress, bz2.compress):
+            archive.members[name] = LAYERS[0] if compress is None else compress(LAYERS[0])
             path = archive.write()
+            layer = digest_of(LAYERS[1]) if compress is None else f"'{name}'"
             assert await error_of(DockerArchive(path)) == (
-                f"docker-archive:{path}: layer '{name}': the content has the digest "
-                f"{digest_of(content and LAYERS[0])}, not {digest_of(LAYERS[1])}"
+                f"docker-archive:{path}: layer {layer}: the content has the digest "
+                f"{digest_of(LAYERS[0])}, not {digest_of(LAYERS[1])}"
             )
+
+    async def test_an_empty_layer(self, archive: Archive) -> None:
+        archive.add(LAYERS)
+        archive.members[f"{digest_of(LAYERS[1])[7:]}/layer.tar"] = b""
+        assert f"blob {digest_of(LAYERS[1])} is empty" in await error_of(DockerArchive(archive.write()))
 
     async def test_a_missing_layer(self, archive: Archive) -> None:
         archive.add(LAYERS)
@@ -341,6 +351,8 @@ async def test_nothing_is_left_of_a_cancelled_conversion(
     archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive.add(LAYERS)
+    for name in archive.images[0]["Layers"]:  # type: ignore[attr-defined]
+        archive.members[name] = gzip.compress(archive.members[name])
     path = archive.write()
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
@@ -353,7 +365,7 @@ async def test_a_bad_layer_stops_the_others(archive: Archive, monkeypatch: pytes
     path = archive.write()
     closed: list[bool] = []
 
-    def pack(layer: module._Layer, spool: Spool) -> module._Packed:
+    def store(layer: module._Layer, spool: Spool) -> module._Stored:
         if layer.diff_id == digest_of(LAYERS[1]):
             raise ImageError("bad")
         for _ in range(1000):
@@ -363,7 +375,7 @@ async def test_a_bad_layer_stops_the_others(archive: Archive, monkeypatch: pytes
         closed.append(spool.file.closed)
         raise ImageError("stopped")
 
-    monkeypatch.setattr(module, "_pack", pack)
+    monkeypatch.setattr(module, "_store", store)
     monkeypatch.setattr(module, "_WORKERS", 2)
     assert await error_of(DockerArchive(path)) == "bad"
     assert closed  # one or both: the third may have been stopped before it began

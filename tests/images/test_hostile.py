@@ -244,7 +244,7 @@ def two_indexes(directory: Path) -> Path:
     layout = write_image(directory.with_suffix(".layout")).directory
     tar_layout(layout, directory)
     with tarfile.open(directory, "a") as archive:
-        archive.add(layout / "index.json", "./index.json")
+        archive.add(layout / "oci-layout", "./index.json")
     return directory
 
 

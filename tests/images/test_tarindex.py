@@ -177,11 +177,85 @@ def test_paths_asked_for_cannot_point_outside_either() -> None:
         assert "points outside the archive" in error_of(data, path)
 
 
-def test_an_entry_that_is_there_twice_cannot_be_read() -> None:
-    data = tar(member("a", b"first"), member("b", b"data"), member("./a", b"second"))
-    assert error_of(data) == "a.tar: entry 'a' is there more than once"
+@pytest.mark.parametrize("second", [b"second", b"firsT", b"first\0", b""])
+def test_an_entry_that_is_there_twice_with_other_content_cannot_be_read(second: bytes) -> None:
+    data = tar(member("a", b"first"), member("b", b"data"), member("./a", second))
+    assert error_of(data) == "a.tar: entry 'a' is there more than once, with different content"
     with index_of(data) as index:
         assert content(index, "b") == b"data"
+
+
+def test_an_entry_that_is_there_twice_with_the_same_content_is_one() -> None:
+    large = os.urandom(3 * 1024 * 1024)
+    data = tar(
+        member("a", large),
+        member("b", type=tarfile.SYMTYPE, linkname="a"),
+        member("./a", large),
+        member("b", large),
+        member("c", type=tarfile.LNKTYPE, linkname="b"),
+        member("a", type=tarfile.LNKTYPE, linkname="c2"),
+        member("c2", large),
+        member("directory", type=tarfile.DIRTYPE),
+        member("directory", type=tarfile.DIRTYPE),
+    )
+    with index_of(data) as index:
+        for path in ("a", "b", "c"):
+            assert content(index, path) == large
+    assert "not a regular file (directory)" in error_of(data, "directory")
+
+
+def test_only_what_is_asked_for_is_compared() -> None:
+    data = tar(*(member("a", bytes([number])) for number in range(3)), member("b", b"data"))
+    with index_of(data) as index:
+        assert content(index, "b") == b"data"
+
+
+def test_an_entry_that_is_a_file_and_a_directory_is_neither() -> None:
+    data = tar(member("a", b"data"), member("a", type=tarfile.DIRTYPE))
+    assert error_of(data) == "a.tar: entry 'a' is not a regular file (directory)"
+
+
+def test_entries_that_are_there_very_often_are_compared_once() -> None:
+    """A chain in which each path is there 300 times takes no time at all."""
+    links = [
+        member(f"l{number}", type=tarfile.LNKTYPE, linkname=f"l{number + 1}")
+        for number in range(10)
+        for _ in range(300)
+    ]
+    data = tar(*links, *(member("l10", b"end") for _ in range(300)))
+    with index_of(data) as index:
+        assert content(index, "l0") == b"end"
+    circle = tar(*links, *(member("l10", type=tarfile.LNKTYPE, linkname="l0") for _ in range(300)))
+    assert "too many links" in error_of(circle, "l0")
+
+
+def test_comparing_costs_no_more_than_reading_the_archive() -> None:
+    """Links can make many paths of few files, of which each pair could be compared."""
+    size = 100_000
+    files = [member(f"f{number}", bytes(size)) for number in range(10)]
+    links = [
+        member(f"l{one}-{other}", type=tarfile.LNKTYPE, linkname=f"f{which}")
+        for one in range(10)
+        for other in range(10)
+        for which in (one, other)
+    ]
+    with index_of(tar(*files, *links)) as index:
+        for number in range(1, 10):
+            assert index.find(f"l0-{number}") is not None
+        with pytest.raises(ImageError, match="too many entries that are there more than once"):
+            [index.find(f"l1-{number}") for number in range(2, 10)]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.binary(max_size=3)), max_size=6))
+def test_a_path_is_readable_if_all_that_is_there_is_the_same(entries: list[tuple[str, bytes]]) -> None:
+    with index_of(tar(member("other"), *starmap(member, entries))) as index:
+        for path in "abc":
+            stored = {data for name, data in entries if name == path}
+            if len(stored) <= 1:
+                assert content(index, path) == next(iter(stored), None)
+            else:
+                with pytest.raises(ImageError, match="more than once, with different content"):
+                    index.find(path)
 
 
 @pytest.mark.parametrize("cut", [1, 511, 512, 513, 1023])
@@ -284,6 +358,30 @@ def test_the_number_and_length_of_names_is_bounded(monkeypatch: pytest.MonkeyPat
         raw_header(b"L", b"%011o" % len(name), b"L") + name.ljust(MAX_EXTENDED_HEADER, b"\0") + raw_header()
     )
     assert "characters of paths" in error_of(long * 300)
+
+
+def test_extended_headers_are_bounded_together() -> None:
+    """Names that say nothing in 64 KiB count as nothing among the characters of paths."""
+    name = b"./" * (MAX_EXTENDED_HEADER // 2)
+    long = raw_header(b"L", b"%011o" % len(name), b"L") + name + raw_header()
+    assert "bytes of extended headers" in error_of(long * 600)
+    records = b"".join(b"9 %04d=\n"[:0] + b"8 %04d=\n" % number for number in range(1200))
+    block = raw_header(b"x", b"%011o" % len(records), b"x") + records + bytes(-len(records) % 512)
+    assert "more than 1000 records in an extended header" in error_of(block + raw_header())
+
+
+def test_maps_of_sparse_entries_are_bounded() -> None:
+    header = bytearray(raw_header(b"s", b"00000000000", b"S"))
+    header[482] = 1
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    more = bytearray(512)
+    more[504] = 1
+    for data in (
+        bytes(header) + bytes(more) * 20_000,
+        (bytes(header) + bytes(more) * 10 + bytes(512)) * 2000,
+    ):
+        assert "blocks of maps of sparse entries" in error_of(data, "s")
 
 
 def test_normalised_paths() -> None:
