@@ -248,7 +248,8 @@ class Call:
             headers = await self._hooked(headers)
         credentials = None
         if self._source is not None:
-            credentials = self._source.ready() or await self._source.get()
+            timeouts = self._options.timeouts
+            credentials = self._source.ready() or await self._source.get(timeouts.connect + timeouts.read)
             self._sign(headers, credentials)
         route, body = self._route_found, self._prepared
         _log.debug("%s: attempt %d, %d bytes", operation.name, self._attempt, body.length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import math
 from collections.abc import Awaitable, Mapping, Sequence
@@ -121,6 +122,7 @@ class BaseClient:
             use_dualstack=use_dualstack,
             max_attempts=max_attempts,
             retry_mode=retry_mode,
+            identity=anonymous or credentials is not None,
         )
         self._core = Core(
             self.service,
@@ -151,10 +153,15 @@ class BaseClient:
             ConfigurationError: Something in the configuration cannot be used.
             ClientStateError: The client was closed.
         """
-        if self._owner:
-            await self._core.open()
-        else:
+        if not self._owner:
             self._core.opened()
+            return self
+        limit = self._options.connect_timeout + self._options.read_timeout
+        try:
+            async with asyncio.timeout(limit):
+                await self._core.open()
+        except TimeoutError as error:
+            raise ConfigurationError(f"the configuration was not read within {limit:g} s") from error
         return self
 
     async def close(self) -> None:

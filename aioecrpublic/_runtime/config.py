@@ -6,8 +6,7 @@ is left is the environment, and botocore is not loaded at all.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -15,6 +14,14 @@ import attrs
 from aioecrpublic._common.proxy import Proxy, ProxyError, find_proxy
 from aioecrpublic._common.tls import CABundle, environment_bundle
 from aioecrpublic._runtime.endpoints import Endpoint, choose_endpoint, choose_region
+from aioecrpublic._runtime.environment import (
+    ENVIRONMENT,
+    botocore_session,
+    missing_files,
+    named_profile,
+    shared_files,
+    variable_naming,
+)
 from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic._runtime.retry import MODES
 
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 
     from aioecrpublic._runtime.shapes import EndpointKey, Service
 
+_log = logging.getLogger("aioecrpublic.config")
 _DEFAULT_MAX_ATTEMPTS = 3
 # https://docs.aws.amazon.com/sdkref/latest/guide/feature-compression.html
 _DEFAULT_COMPRESSED_FROM = 10_240
@@ -40,12 +48,15 @@ _VARIABLES = {
     "disable_request_compression": "AWS_DISABLE_REQUEST_COMPRESSION",
     "request_min_compression_size_bytes": "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES",
 }
-_FILES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials"}
 
 
 @attrs.frozen(kw_only=True)
 class Arguments:
-    """What the caller asked for; ``None`` leaves it to the configuration."""
+    """What the caller asked for; ``None`` leaves it to the configuration.
+
+    Attributes:
+        identity: Whether credentials were given, or none are wanted.
+    """
 
     region: str | None = None
     endpoint_url: str | None = None
@@ -54,6 +65,12 @@ class Arguments:
     use_dualstack: bool | None = None
     max_attempts: int | None = None
     retry_mode: str | None = None
+    identity: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether they say where to call and as whom, so that no file has to."""
+        return self.identity and bool(self.endpoint_url or self.region)
 
 
 @attrs.frozen(kw_only=True)
@@ -101,15 +118,19 @@ class EnvironmentSource:
     """Settings from environment variables alone."""
 
     def value(self, name: str) -> str | None:
-        """The variable's value; an empty one is as good as absent."""
-        return os.environ.get(_VARIABLES[name]) or None
+        """The variable's value."""
+        return ENVIRONMENT.get(_VARIABLES[name])
 
     def endpoint_url(self, service_id: str) -> str | None:
         """``AWS_ENDPOINT_URL_<SERVICE>`` or ``AWS_ENDPOINT_URL``, unless they are to be ignored."""
-        if _flag(os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")):
+        if _flag(ENVIRONMENT.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")):
             return None
         name = f"AWS_ENDPOINT_URL_{service_id.upper().replace(' ', '_')}"
-        return os.environ.get(name) or os.environ.get("AWS_ENDPOINT_URL") or None
+        return ENVIRONMENT.get(name) or ENVIRONMENT.get("AWS_ENDPOINT_URL")
+
+
+class _MalformedDefaultError(ConfigurationError):
+    """A shared file that is malformed and that nobody has named."""
 
 
 class SessionSource:
@@ -119,14 +140,23 @@ class SessionSource:
         ConfigurationError: The profile does not exist, or a file cannot be read.
     """
 
-    def __init__(self, session: Session) -> None:
-        from botocore.exceptions import BotoCoreError
+    def __init__(self, session: Session, profile: tuple[str, str] | None) -> None:
+        from botocore.exceptions import ConfigParseError, ProfileNotFound
 
         self._session = session
         try:
             session.get_scoped_config()
-        except BotoCoreError as error:
-            raise ConfigurationError(str(error)) from error
+        except ProfileNotFound as error:
+            name, named_by = profile or ("default", "profile")
+            missing = "".join(f"; {fact}" for fact in missing_files())
+            raise ConfigurationError(
+                f"profile {name!r} ({named_by}) is in no shared file{missing}"
+            ) from error
+        except ConfigParseError as error:
+            variable = variable_naming(str(error.kwargs.get("path")))
+            if variable is None:
+                raise _MalformedDefaultError(str(error)) from error
+            raise ConfigurationError(f"{variable}: {error}") from error
 
     def value(self, name: str) -> str | None:
         """The setting, from the environment or the profile."""
@@ -134,34 +164,51 @@ class SessionSource:
             value = self._session.get_config_variable(name)
         except ValueError as error:
             raise ConfigurationError(f"{name}: {error}") from error
-        return None if value is None else str(value)
+        return str(value) if value not in {None, ""} else None
 
     def endpoint_url(self, service_id: str) -> str | None:
         """The endpoint, in botocore's order: environment before files, service before all."""
         from botocore.configprovider import ConfiguredEndpointProvider
         from botocore.exceptions import BotoCoreError
 
-        ignored = self._session.get_config_variable("ignore_configured_endpoint_urls")
-        if _flag(None if ignored is None else str(ignored)):
+        if _flag(self.value("ignore_configured_endpoint_urls")):
             return None
         try:
             return ConfiguredEndpointProvider(
                 full_config=self._session.full_config,
                 scoped_config=self._session.get_scoped_config(),
                 client_name=service_id.lower().replace(" ", "-"),
+                environ=ENVIRONMENT,
             ).provide()
         except BotoCoreError as error:
             raise ConfigurationError(str(error)) from error
 
 
 def needs_files(arguments: Arguments) -> bool:
-    """Whether anything but the environment has a say: a profile, or a shared file that exists."""
-    if arguments.profile or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE"):
-        return True
-    return any(
-        Path(os.environ.get(variable) or default).expanduser().exists()
-        for variable, default in _FILES.items()
-    )
+    """Whether anything but the environment has a say: a profile, or a shared file that exists.
+
+    Raises:
+        ConfigurationError: A variable names a file that cannot be read.
+    """
+    return named_profile(arguments.profile) is not None or bool(shared_files())
+
+
+def resolve_with_files(service: Service, arguments: Arguments) -> Settings:
+    """The settings of a client, the shared files included; blocks.
+
+    Raises:
+        ConfigurationError: Something in it cannot be used; the message names it.
+    """
+    profile = named_profile(arguments.profile)
+    try:
+        source = SessionSource(botocore_session(arguments.profile), profile)
+    except _MalformedDefaultError as error:
+        # What nobody asked for must not stop a client that needs nothing of it.
+        if profile is not None or not arguments.complete:
+            raise
+        _log.warning("the shared files are left out: %s", error)
+        return resolve(service, arguments, EnvironmentSource())
+    return resolve(service, arguments, source)
 
 
 def resolve(service: Service, arguments: Arguments, source: _Source) -> Settings:
@@ -177,7 +224,7 @@ def resolve(service: Service, arguments: Arguments, source: _Source) -> Settings
     fips = _flag(source.value("use_fips_endpoint")) if fips is None else fips
     dualstack = _flag(source.value("use_dualstack_endpoint")) if dualstack is None else dualstack
     custom = arguments.endpoint_url or source.endpoint_url(service.service_id)
-    configured = os.environ.get("AWS_REGION") or source.value("region")
+    configured = ENVIRONMENT.get("AWS_REGION") or source.value("region")
     region = choose_region(service, arguments.region, configured, custom=bool(custom))
     endpoint = choose_endpoint(service, region, custom, fips=fips, dualstack=dualstack)
     key = None if custom else (region, fips, dualstack)
@@ -209,7 +256,7 @@ def check_retries(max_attempts: int | None, retry_mode: str | None) -> None:
 
 
 def _ca_bundle(source: _Source) -> CABundle | None:
-    if not os.environ.get("AWS_CA_BUNDLE"):
+    if "AWS_CA_BUNDLE" not in ENVIRONMENT:
         path = source.value("ca_bundle")
         if path:
             return CABundle(path, "the profile's ca_bundle")

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from aioecrpublic._common.threads import DaemonThreads
 from aioecrpublic._runtime.call import Shared
-from aioecrpublic._runtime.config import EnvironmentSource, SessionSource, needs_files, resolve
+from aioecrpublic._runtime.config import EnvironmentSource, needs_files, resolve, resolve_with_files
 from aioecrpublic._runtime.credentials import BotocoreSource, Credentials, StaticSource, check_credentials
+from aioecrpublic._runtime.environment import botocore_session, hide_empty_variables
 from aioecrpublic._runtime.errors import ClientStateError
 from aioecrpublic._runtime.limits import RateLimits
 from aioecrpublic._runtime.routing import Router
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     import aiohttp
     from botocore.credentials import Credentials as BotocoreCredentials
-    from botocore.session import Session
 
     from aioecrpublic._runtime.config import Arguments, Settings
     from aioecrpublic._runtime.credentials import CredentialSource
@@ -147,10 +147,7 @@ class Core:
     async def _resolve(self) -> Settings:
         if not needs_files(self._arguments):
             return resolve(self._service, self._arguments, EnvironmentSource())
-        return await in_thread(self._waiting, self._resolve_with_files)
-
-    def _resolve_with_files(self) -> Settings:
-        return resolve(self._service, self._arguments, SessionSource(self._botocore_session()))
+        return await in_thread(self._waiting, resolve_with_files, self._service, self._arguments)
 
     async def _connect(self, settings: Settings) -> Shared:
         router = Router(self._service, settings, self._waiting)
@@ -174,16 +171,12 @@ class Core:
         )
 
     def _find_credentials(self) -> BotocoreCredentials | None:
-        session = self._botocore_session()
+        session = botocore_session(self._arguments.profile)
         # Roles are assumed somewhere: where nothing else is configured, in the client's own region.
         if session.get_config_variable("region") is None:
             session.set_config_variable("region", self.opened_settings().region)
+        hide_empty_variables(session)
         return session.get_credentials()
-
-    def _botocore_session(self) -> Session:
-        from botocore.session import Session
-
-        return Session(profile=self._arguments.profile)
 
 
 def _worker_count() -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
+from aioecrpublic._runtime.environment import missing_files
 from aioecrpublic._runtime.errors import (
     ClientStateError,
     ConfigurationError,
@@ -25,12 +26,43 @@ if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
 
 
+_NO_CREDENTIALS: Final = (
+    "no credentials found: pass credentials=, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, configure a "
+    "profile, or use anonymous=True"
+)
+_VARIABLES = {
+    "access_key_id": "AWS_ACCESS_KEY_ID",
+    "secret_access_key": "AWS_SECRET_ACCESS_KEY",
+    "session_token": "AWS_SESSION_TOKEN",
+}
+
+
+def _is_text(field: attrs.Attribute[Any], value: object) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{field.name} must be a str (got {type(value).__name__})")
+    if not value:
+        raise ConfigurationError(f"{field.name} must not be empty")
+    return value
+
+
 def _fits_a_header(_: object, field: attrs.Attribute[Any], value: object) -> None:
     """Refuse what would end in the HTTP client, such as the line break at the end of a file."""
-    if not isinstance(value, str):
-        raise TypeError(f"{field.name} is {type(value).__name__}, not str")
-    if not (value.isascii() and value.isprintable() and " " not in value):
+    text = _is_text(field, value)
+    if not (text.isascii() and text.isprintable() and " " not in text):
         raise ConfigurationError(f"{field.name} has white space or other characters that no header can have")
+
+
+def _is_secret(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    """Refuse what would end in a wrong signature, such as the line break at the end of a file."""
+    text = _is_text(field, value)
+    if not text.isprintable() or text != text.strip():
+        raise ConfigurationError(
+            f"{field.name} has a control character such as a line break, or a blank at an end"
+        )
+
+
+def _none_if_empty(token: str | None) -> str | None:
+    return token or None
 
 
 @attrs.frozen
@@ -40,17 +72,20 @@ class Credentials:
     Attributes:
         access_key_id: The access key's id.
         secret_access_key: The secret; never shown by ``repr``.
-        session_token: The session token of temporary credentials; never shown by ``repr``.
+        session_token: The session token of temporary credentials, if they are such; never shown by ``repr``.
 
     Raises:
-        ConfigurationError: The id or the token cannot be sent.
-        TypeError: One of them is not a string.
+        ConfigurationError: One of them is not a string, or has characters in it that none has, such as the
+            line break at the end of a file.
     """
 
     access_key_id: str = attrs.field(validator=_fits_a_header)
-    secret_access_key: str = attrs.field(repr=show_secret, validator=attrs.validators.instance_of(str))
+    secret_access_key: str = attrs.field(repr=show_secret, validator=_is_secret)
     session_token: str | None = attrs.field(
-        default=None, repr=show_secret, validator=attrs.validators.optional(_fits_a_header)
+        default=None,
+        converter=_none_if_empty,
+        repr=show_secret,
+        validator=attrs.validators.optional(_fits_a_header),
     )
 
 
@@ -61,8 +96,8 @@ class CredentialSource(Protocol):
         """Credentials that are good now, if there are any without waiting."""
         ...
 
-    async def get(self) -> Credentials:
-        """Credentials that are good now."""
+    async def get(self, limit: float) -> Credentials:
+        """Credentials that are good now, waited for no longer than ``limit`` seconds."""
         ...
 
     def close(self) -> None:
@@ -80,7 +115,7 @@ class StaticSource:
         """The credentials."""
         return self.credentials
 
-    async def get(self) -> Credentials:
+    async def get(self, limit: float) -> Credentials:  # noqa: ARG002 - there is nothing to wait for
         """The credentials."""
         return self.credentials
 
@@ -136,34 +171,35 @@ class BotocoreSource:
             self._start().add_done_callback(_observe)
         return current.credentials
 
-    async def get(self) -> Credentials:
+    async def get(self, limit: float) -> Credentials:
         """Credentials that are good now.
 
+        A provider that has not answered within ``limit`` seconds, such as a helper program that hangs, goes
+        on in its thread; the next call waits for it again.
+
         Raises:
-            CredentialsError: There are none, or they cannot be refreshed.
+            CredentialsError: There are none, they cannot be refreshed, or it takes too long.
             ClientStateError: The client was closed meanwhile.
         """
-        return self.ready() or await self._fetch()
+        return self.ready() or await self._fetch(limit)
 
     def close(self) -> None:
         """Let those who wait go; a thread that runs ends by itself."""
         if self._fetching is not None:
             self._fetching.cancel()
 
-    async def _fetch(self) -> Credentials:
+    async def _fetch(self, limit: float) -> Credentials:
         fetching = self._fetching or self._start()
         try:
-            # Shielded: one caller's cancellation is not the others'.
-            return (await asyncio.shield(fetching)).credentials
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if fetching.cancelled() and (task is None or not task.cancelling()):
-                raise ClientStateError("the client was closed during the call") from None
-            if fetching.done() and not fetching.cancelled():
-                fetching.exception()
-            else:
-                fetching.add_done_callback(_observe)
-            raise
+            # Waited for and not awaited: one caller's cancellation is not the others'.
+            await asyncio.wait([fetching], timeout=limit)
+        finally:
+            fetching.add_done_callback(_observe)
+        if not fetching.done():
+            raise CredentialsError(f"credentials were not obtained within {limit:g} s")
+        if fetching.cancelled():
+            raise ClientStateError("the client was closed during the call")
+        return fetching.result().credentials
 
     def _start(self) -> asyncio.Future[_Loaded]:
         future = in_thread(self._executor, self._load)
@@ -186,16 +222,21 @@ class BotocoreSource:
             # Providers raise whatever their sources do: BotoCoreError, ClientError, RuntimeError, ...
             raise CredentialsError(f"credentials cannot be obtained: {error}") from error
         if found is None or frozen is None or frozen.access_key is None or frozen.secret_key is None:
-            raise NoCredentialsError(
-                "no credentials found: pass credentials=, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-                "configure a profile, or use anonymous=True"
-            )
+            raise NoCredentialsError("; ".join([_NO_CREDENTIALS, *missing_files()]))
         try:
             credentials = Credentials(frozen.access_key, frozen.secret_key, frozen.token)
-        except (ConfigurationError, TypeError) as error:
-            raise CredentialsError(f"the credentials found cannot be used: {error}") from error
+        except ConfigurationError as error:
+            origin = _origin(getattr(found, "method", None), str(error))
+            raise CredentialsError(f"the credentials found cannot be used: {error} ({origin})") from error
         self._found = found
         return _Loaded(frozen, credentials)
+
+
+def _origin(method: str | None, problem: str) -> str:
+    """Where botocore has found what cannot be used."""
+    if method == "env":
+        return _VARIABLES[problem.partition(" ")[0]]
+    return f"found by {method}" if method else "given as an object of botocore's"
 
 
 def check_credentials(credentials: object) -> None:

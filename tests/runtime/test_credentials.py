@@ -68,7 +68,7 @@ async def test_many_callers_resolve_once(executor: ThreadPoolExecutor) -> None:
         return oracle.credentials.Credentials("key", "secret")
 
     source = BotocoreSource(resolve, executor)
-    found = await asyncio.gather(*(source.get() for _ in range(50)))
+    found = await asyncio.gather(*(source.get(10) for _ in range(50)))
     assert set(found) == {Credentials("key", "secret")}
     assert len(calls) == 1
     assert calls[0] is not threading.main_thread()
@@ -78,17 +78,17 @@ async def test_many_callers_resolve_once(executor: ThreadPoolExecutor) -> None:
 async def test_fresh_credentials_are_not_refreshed(executor: ThreadPoolExecutor) -> None:
     refreshing = Refreshing(60)
     source = BotocoreSource(lambda: refreshing.made, executor)
-    assert (await source.get()).access_key_id == "key-0"
-    assert (await source.get()).access_key_id == "key-0"
+    assert (await source.get(10)).access_key_id == "key-0"
+    assert (await source.get(10)).access_key_id == "key-0"
     assert refreshing.calls == 0
 
 
 async def test_in_the_mandatory_window_callers_wait_for_one_refresh(executor: ThreadPoolExecutor) -> None:
     refreshing = Refreshing(60)
     source = BotocoreSource(lambda: refreshing.made, executor)
-    await source.get()
+    await source.get(10)
     refreshing.made._expiry_time = refreshing._in(1)
-    found = await asyncio.gather(*(source.get() for _ in range(20)))
+    found = await asyncio.gather(*(source.get(10) for _ in range(20)))
     assert {credentials.access_key_id for credentials in found} == {"key-1"}
     assert refreshing.calls == 1
 
@@ -96,25 +96,25 @@ async def test_in_the_mandatory_window_callers_wait_for_one_refresh(executor: Th
 async def test_in_the_advisory_window_calls_go_on_while_one_refreshes(executor: ThreadPoolExecutor) -> None:
     refreshing = Refreshing(60)
     source = BotocoreSource(lambda: refreshing.made, executor)
-    await source.get()
+    await source.get(10)
     refreshing.made._expiry_time = refreshing._in(12)
     refreshing.gate.clear()
-    assert [(await source.get()).access_key_id for _ in range(5)] == ["key-0"] * 5
+    assert [(await source.get(10)).access_key_id for _ in range(5)] == ["key-0"] * 5
     fetching = source._fetching
     assert fetching is not None
     refreshing.gate.set()
     await fetching
-    assert (await source.get()).access_key_id == "key-1"
+    assert (await source.get(10)).access_key_id == "key-1"
     assert refreshing.calls == 1
 
 
 async def test_what_another_user_of_the_object_has_refreshed_is_used(executor: ThreadPoolExecutor) -> None:
     refreshing = Refreshing(60)
     source = BotocoreSource(lambda: refreshing.made, executor)
-    await source.get()
+    await source.get(10)
     refreshing.made._expiry_time = refreshing._in(12)
     await asyncio.to_thread(refreshing.made.get_frozen_credentials)
-    assert (await source.get()).access_key_id == "key-1"
+    assert (await source.get(10)).access_key_id == "key-1"
     assert source.ready() == Credentials("key-1", "secret", "token")
     assert refreshing.calls == 1
 
@@ -122,13 +122,13 @@ async def test_what_another_user_of_the_object_has_refreshed_is_used(executor: T
 async def test_a_failed_advisory_refresh_changes_nothing(executor: ThreadPoolExecutor) -> None:
     refreshing = Refreshing(60)
     source = BotocoreSource(lambda: refreshing.made, executor)
-    await source.get()
+    await source.get(10)
     refreshing.made._expiry_time = refreshing._in(12)
     refreshing.failure = RuntimeError("the metadata service is away")
-    assert (await source.get()).access_key_id == "key-0"
+    assert (await source.get(10)).access_key_id == "key-0"
     assert source._fetching is not None
     await source._fetching
-    assert (await source.get()).access_key_id == "key-0"
+    assert (await source.get(10)).access_key_id == "key-0"
 
 
 async def test_a_failed_mandatory_refresh_is_an_error_and_can_be_got_over(
@@ -136,14 +136,14 @@ async def test_a_failed_mandatory_refresh_is_an_error_and_can_be_got_over(
 ) -> None:
     refreshing = Refreshing(60)
     source = BotocoreSource(lambda: refreshing.made, executor)
-    await source.get()
+    await source.get(10)
     refreshing.made._expiry_time = refreshing._in(1)
     refreshing.failure = KeyError("AccessKeyId")
     with pytest.raises(CredentialsError, match="AccessKeyId") as caught:
-        await source.get()
+        await source.get(10)
     assert caught.value.__cause__ is refreshing.failure
     refreshing.failure = None
-    assert (await source.get()).access_key_id == "key-2"
+    assert (await source.get(10)).access_key_id == "key-2"
 
 
 async def test_a_cancelled_caller_does_not_take_the_others_along(executor: ThreadPoolExecutor) -> None:
@@ -154,7 +154,7 @@ async def test_a_cancelled_caller_does_not_take_the_others_along(executor: Threa
         return oracle.credentials.Credentials("key", "secret")
 
     source = BotocoreSource(resolve, executor)
-    first, second = (asyncio.create_task(source.get()) for _ in range(2))
+    first, second = (asyncio.create_task(source.get(10)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.wait([first])
@@ -170,7 +170,7 @@ async def test_closing_lets_those_who_wait_go(executor: ThreadPoolExecutor) -> N
         gate.wait(10)
 
     source = BotocoreSource(resolve, executor)
-    waiting = asyncio.create_task(source.get())
+    waiting = asyncio.create_task(source.get(10))
     await asyncio.sleep(0)
     source.close()
     with pytest.raises(ClientStateError, match="closed"):
