@@ -73,7 +73,9 @@ async def registry_token(client: ECRPublicClient) -> RegistryToken:
     """
     cached = _cache.setdefault(client, _Cached())
     async with cached.lock:
-        now = _now()
+        # This machine's clock may be slow, and the service's time does not count while the machine sleeps. Of
+        # the two the later one: to renew too early costs a call, too late a pull.
+        now = max(_now(), client.service_time() or _now())
         if cached.token is None or cached.renew_at is None or now >= cached.renew_at:
             try:
                 cached.token = await _fetch(client, now)

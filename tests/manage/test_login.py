@@ -51,6 +51,20 @@ async def test_a_token_is_fetched_once_and_renewed_ahead_of_its_end(
         assert wire.count("GetAuthorizationToken") == 2
 
 
+async def test_a_token_is_renewed_in_time_by_a_slow_clock(
+    server: LocalECRPublic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire = Wire()
+    async with connect(server, hooks=[wire]) as client:
+        pass_time(monkeypatch, -24)
+        first = await registry_token(client)
+        assert await registry_token(client) is first
+        later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=13)
+        monkeypatch.setattr(client, "service_time", lambda: later)
+        await registry_token(client)
+        assert wire.count("GetAuthorizationToken") == 2
+
+
 async def test_a_good_token_outlives_a_service_that_does_not_answer(
     server: LocalECRPublic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
