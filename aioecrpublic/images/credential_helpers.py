@@ -33,7 +33,7 @@ class HelperError(ImageError):
     """A credential helper is missing or does not do what it is for."""
 
 
-def ask_helper(helper: str, server: str, token: CancellationToken) -> bytes | None:
+def ask_helper(helper: str, server: str, cancellation: CancellationToken) -> bytes | None:
     """Run ``docker-credential-HELPER get``; return its answer, or None if it has no credentials.
 
     The helper and what it has started are killed when the time is up, when the answer is too long, or when
@@ -60,7 +60,7 @@ def ask_helper(helper: str, server: str, token: CancellationToken) -> bytes | No
     except OSError as error:
         raise HelperError(f"{program} cannot be run: {error.strerror}") from error
     try:
-        answer, status = _Conversation(process, program, token).run(server)
+        answer, status = _HelperRun(process, program, cancellation).run(server)
     finally:
         _end(process)
     if status == 0:
@@ -71,13 +71,15 @@ def ask_helper(helper: str, server: str, token: CancellationToken) -> bytes | No
     raise HelperError(f"{program} {how}")
 
 
-class _Conversation:
-    """What is said to a helper and what it answers, within a limit of time and of length."""
+class _HelperRun:
+    """One run of a helper, within a limit of time and of length."""
 
-    def __init__(self, process: subprocess.Popen[bytes], program: str, token: CancellationToken) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], program: str, cancellation: CancellationToken
+    ) -> None:
         self._process = process
         self._program = program
-        self._token = token
+        self._cancellation = cancellation
         self._deadline = monotonic() + _TIMEOUT
 
     def run(self, server: str) -> tuple[bytes, int]:
@@ -90,7 +92,7 @@ class _Conversation:
                 return answer, self._process.wait(_INTERVAL)
 
     def _check(self) -> None:
-        self._token.raise_if_cancelled()
+        self._cancellation.raise_if_cancelled()
         if monotonic() >= self._deadline:
             raise HelperError(f"{self._program} has not answered for {_TIMEOUT:g} s")
 

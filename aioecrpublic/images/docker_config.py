@@ -6,7 +6,6 @@ The files are read as Go's readers do it (docker/cli, containers/image); tests h
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 import os
 import pwd
@@ -84,7 +83,7 @@ async def look_up_credentials(
     If the caller is cancelled, a credential helper that runs is killed.
     """
     return await call_in_thread(
-        lambda token: find_credentials(host, config, repository=repository, token=token)
+        lambda cancellation: find_credentials(host, config, repository=repository, cancellation=cancellation)
     )
 
 
@@ -93,7 +92,7 @@ def find_credentials(
     config: Path | None = None,
     *,
     repository: str = "",
-    token: CancellationToken | None = None,
+    cancellation: CancellationToken | None = None,
 ) -> RegistryCredentials | None:
     """Return the credentials for a registry, or for one repository of it; block, as a helper may be run.
 
@@ -118,7 +117,7 @@ def find_credentials(
         host: The registry, with its port if it has one.
         config: The only file to read.
         repository: The repository, without the host.
-        token: Ends a helper when nobody waits for it any more.
+        cancellation: Ends a helper when nobody waits for it any more.
 
     Returns:
         The credentials, None if there are none.
@@ -126,12 +125,12 @@ def find_credentials(
     Raises:
         ImageError: The file that ``config`` names is missing, cannot be read or is malformed.
     """
-    subject, token = Subject(host, repository), token or CancellationToken()
+    subject, cancellation = Subject(host, repository), cancellation or CancellationToken()
     if config is not None:
-        return _find_in(config, subject, token)
+        return _find_in(config, subject, cancellation)
     for path in _usual_files():
         try:
-            found = _find_in(path, subject, token)
+            found = _find_in(path, subject, cancellation)
         except ImageError as error:
             _warn(error)
             continue
@@ -187,13 +186,13 @@ def _usual_files() -> Iterator[Path]:
             yield path
 
 
-def _find_in(path: Path, subject: Subject, token: CancellationToken) -> RegistryCredentials | None:
+def _find_in(path: Path, subject: Subject, cancellation: CancellationToken) -> RegistryCredentials | None:
     try:
         raw = read_regular(path, MAX_CONFIG)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ImageError(f"{path}: cannot be read: {reason}") from error
-    found = parse_config(raw, str(path)).find(subject, token)
+    found = parse_config(raw, str(path)).find(subject, cancellation)
     if found is not None:
         _log.debug("the credentials for %s are those of %s", subject.host, path)
     return found
@@ -266,7 +265,7 @@ class ConfigFile:
                 return _checked(as_text(self.helpers[server] or "", where), where), server
         return None
 
-    def find(self, subject: Subject, token: CancellationToken) -> RegistryCredentials | None:
+    def find(self, subject: Subject, cancellation: CancellationToken) -> RegistryCredentials | None:
         """Return the credentials of the first place that is meant for the subject.
 
         Raises:
@@ -275,10 +274,10 @@ class ConfigFile:
         own = self.own_helper(subject)
         if own is not None and own[0]:
             # What also stands in the file is older than the helper, and does not count.
-            return _ask(*own, self.where, token)
+            return _ask(*own, self.where, cancellation)
         if own is None and self.store:
             store = _checked(self.store, f"{self.where}: credsStore")
-            found = _ask(store, subject.servers[0], self.where, token)
+            found = _ask(store, subject.servers[0], self.where, cancellation)
             if found is not None:
                 return found
         key = subject.key(self.auths)
@@ -335,7 +334,7 @@ def _decoded(auth: str, where: str) -> tuple[str, str]:
     text = auth.translate(_LINE_BREAKS).rstrip("=")
     try:
         decoded = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         decoded = b""
     username, colon, password = decoded.decode("utf-8", _BYTES).partition(":")
     if not colon:
@@ -344,9 +343,9 @@ def _decoded(auth: str, where: str) -> tuple[str, str]:
     return username, password.strip("\0")
 
 
-def _ask(helper: str, server: str, where: str, token: CancellationToken) -> RegistryCredentials | None:
+def _ask(helper: str, server: str, where: str, cancellation: CancellationToken) -> RegistryCredentials | None:
     try:
-        raw = ask_helper(helper, server, token)
+        raw = ask_helper(helper, server, cancellation)
         return None if raw is None else _from_answer(raw, f"docker-credential-{helper}")
     except HelperError as error:
         _warn(HelperError(f"{where}: {error}"))

@@ -38,4 +38,4 @@ def helper_hosts() -> tuple[str, ...]:
     such as a local registry, that one's.
     """
     found = (host_of(os.environ.get(name, "")) for name in (_ENDPOINT_URL, REGISTRY_URL))
-    return (*PUBLIC_HOSTS, *dict.fromkeys(host for host in found if host and host not in PUBLIC_HOSTS))
+    return tuple(dict.fromkeys([*PUBLIC_HOSTS, *(host for host in found if is_authority(host))]))

@@ -27,17 +27,19 @@ _MAX_WAIT: Final = 30.0
 _INTERVAL: Final = 0.01
 _MAX_ROUNDS: Final = 100
 _PRIVATE: Final = 0o600
-_OPEN_LOCK: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_OPEN: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-def change_file(path: Path, change: Callable[[bytes], bytes], limit: int, token: CancellationToken) -> None:
+def change_file(
+    path: Path, change: Callable[[bytes], bytes], limit: int, cancellation: CancellationToken
+) -> None:
     """Replace a file by what ``change`` makes of its content, in one step; block.
 
     The new content is written to ``.NAME.aioecrpublic`` beside the file and takes its place once it is on the
     disk, so that a crash leaves the old content or the new. That other file is also the lock between all
     calls, in this process and in others: only who holds a lock on it (``flock``) changes the file. It is gone
-    when the change is done. A process that is killed may leave it, but no lock on it: the next change takes
-    it over.
+    when the change is done. A process that is killed may leave it, but no lock on it: the next change removes
+    it.
 
     A program that does not know the lock may change the file meanwhile. So the file is compared right before
     it is replaced, and if it has changed, the change is made again on what is there now.
@@ -49,7 +51,7 @@ def change_file(path: Path, change: Callable[[bytes], bytes], limit: int, token:
         path: The file.
         change: Makes the new content of the old one, which is empty for a file that is not there.
         limit: The most bytes that the file may have.
-        token: Ends the waiting for the lock.
+        cancellation: Ends the waiting for the lock.
 
     Raises:
         ConfigurationError: The file cannot be read, must not be written or cannot be replaced; or another
@@ -58,8 +60,8 @@ def change_file(path: Path, change: Callable[[bytes], bytes], limit: int, token:
     target = _resolve(path)
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(target.with_name(f".{target.name}.aioecrpublic"), token) as successor:
-            _replace(target, successor, change, limit)
+        with _locked(target.with_name(f".{target.name}.aioecrpublic"), cancellation) as replacement:
+            _replace(target, replacement, change, limit)
         _sync_directory(target.parent)
     except OSError as error:
         raise _error(path, error) from error
@@ -79,7 +81,7 @@ def read_file(path: Path, limit: int) -> bytes:
 
 
 @attrs.frozen
-class _Successor:
+class _Replacement:
     """The file that is locked and takes the place of the one that is changed."""
 
     path: Path
@@ -121,57 +123,73 @@ def _error(path: Path, error: OSError) -> ConfigurationError:
 
 
 @contextmanager
-def _locked(path: Path, token: CancellationToken) -> Generator[_Successor]:
+def _locked(path: Path, cancellation: CancellationToken) -> Generator[_Replacement]:
     """Hold the lock that a file is, and remove the file unless it has taken the other's place."""
-    successor = _lock(path, token)
+    replacement = _lock(path, cancellation)
     try:
-        yield successor
+        yield replacement
     finally:
         # Only the holder of the lock removes or moves the file. Another file at the path is another's.
-        if successor.is_at_its_path():
+        if replacement.is_at_its_path():
             path.unlink()
-        os.close(successor.descriptor)
+        os.close(replacement.descriptor)
 
 
-def _lock(path: Path, token: CancellationToken) -> _Successor:
+def _lock(path: Path, cancellation: CancellationToken) -> _Replacement:
     deadline = monotonic() + _MAX_WAIT
     while monotonic() < deadline:
-        successor = _Successor(path, os.open(path, _OPEN_LOCK, _PRIVATE))
-        try:
-            if _is_locked_now(successor):
-                return successor
-        except BaseException:
-            os.close(successor.descriptor)
-            raise
-        os.close(successor.descriptor)
-        token.sleep(_INTERVAL)
+        with suppress(FileExistsError):
+            made = _Replacement(path, os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, _PRIVATE))
+            if _try_lock(made):
+                return made
+        with suppress(FileNotFoundError):
+            _remove_if_left(_Replacement(path, os.open(path, _OPEN)))
+        cancellation.sleep(_INTERVAL)
     raise ConfigurationError(f"{path}: has been locked by another process for {_MAX_WAIT:g} s")
 
 
-def _is_locked_now(successor: _Successor) -> bool:
-    """Lock the file if nobody has; return whether it is locked and still the one at its path."""
-    mode = os.fstat(successor.descriptor).st_mode
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, f"not a regular file ({kind_of(mode)})", str(successor.path))
+def _try_lock(file: _Replacement) -> bool:
+    """Lock a file; close it and return False if it is another's by now, or no longer the one at its path."""
     try:
-        fcntl.flock(successor.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    # Whoever had the lock before may have moved or removed the file before giving it up.
-    return successor.is_at_its_path()
+        _require_regular(file)
+        with suppress(BlockingIOError):
+            fcntl.flock(file.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if file.is_at_its_path():
+                return True
+    except BaseException:
+        os.close(file.descriptor)
+        raise
+    os.close(file.descriptor)
+    return False
 
 
-def _replace(target: Path, successor: _Successor, change: Callable[[bytes], bytes], limit: int) -> None:
+def _require_regular(file: _Replacement) -> None:
+    mode = os.fstat(file.descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, f"not a regular file ({kind_of(mode)})", str(file.path))
+
+
+def _remove_if_left(file: _Replacement) -> None:
+    """Remove a file that nobody has locked: it is that of a process that was killed."""
+    if _try_lock(file):
+        try:
+            # Not used again: it may be another user's, or have a second name.
+            file.path.unlink()
+        finally:
+            os.close(file.descriptor)
+
+
+def _replace(target: Path, replacement: _Replacement, change: Callable[[bytes], bytes], limit: int) -> None:
     for _ in range(_MAX_ROUNDS):
         before = _read(target, limit)
         content = change(before.content if before else b"")
         if before and content == before.content:
             return
-        _write(successor.descriptor, content)
-        _copy_attributes(before, target, successor.descriptor)
-        os.fsync(successor.descriptor)
+        _write(replacement.descriptor, content)
+        _copy_attributes(before, target, replacement.descriptor)
+        os.fsync(replacement.descriptor)
         if _read(target, limit) == before:
-            successor.path.replace(target)
+            replacement.path.replace(target)
             return
     raise ConfigurationError(f"{target}: cannot be changed: another program changes it all the time")
 

@@ -298,6 +298,16 @@ class TestTheLock:
             assert time.monotonic() - started < module._MAX_WAIT / 2
         assert path.read_text(encoding="utf-8") == "old\n"
 
+    def test_what_a_killed_process_has_left_is_not_written_to(self, path: Path) -> None:
+        """It might have another name by which somebody else reads it."""
+        other = path.parent.parent / "other"
+        other.write_text("something else\n")
+        lock_of(path).hardlink_to(other)
+        change(path, adding("new\n"))
+        assert path.read_text(encoding="utf-8") == "old\nnew\n"
+        assert other.read_text(encoding="utf-8") == "something else\n"
+        assert_alone(path)
+
     def test_a_lock_file_that_is_none(self, path: Path) -> None:
         lock_of(path).symlink_to(path)
         with pytest.raises(ConfigurationError, match=f"Too many levels of symbolic links .{lock_of(path)}"):
@@ -384,13 +394,13 @@ class TestCrashes:
         assert_alone(path)
 
     def test_a_kill_at_any_moment_loses_nothing_that_was_done(self, path: Path) -> None:
-        for number in range(12):
+        for number in range(6):
             before = path.read_text(encoding="utf-8")
             adding_lines = [sys.executable, "-c", ADDING, str(path), f"{number}-", "100000"]
             with subprocess.Popen(adding_lines) as process:
                 while path.read_text(encoding="utf-8") == before:
                     time.sleep(0.001)
-                time.sleep(number / 1000)
+                time.sleep(number / 500)
                 process.kill()
             after = path.read_text(encoding="utf-8")
             assert after.startswith(before)
