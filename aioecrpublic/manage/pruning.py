@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from aioecrpublic._common.oci import DOCKER_CONFIG, IMAGE_MANIFESTS, INDEXES, OCI_CONFIG
+from aioecrpublic._common.oci import DOCKER_CONFIG, INDEXES, OCI_CONFIG, OCI_MANIFEST
 from aioecrpublic._runtime.errors import BrokenReplyError
 from aioecrpublic.images import Descriptor
 from aioecrpublic.images.manifest import parse_manifest
@@ -18,7 +18,7 @@ from aioecrpublic.manage.prune_rules import subject_of_tag
 from aioecrpublic.manage.reading import manifest_reader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from aioecrpublic._generated.types import ImageDetail
     from aioecrpublic.client import ECRPublicClient
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from aioecrpublic.manage.reading import ReadManifest
 
 _CONCURRENT_READS = 4
+# What can list others or have a subject; Docker's manifest of an image can do neither.
+_REFERRING = INDEXES | {OCI_MANIFEST}
 
 
 async def prune(
@@ -39,8 +41,8 @@ async def prune(
 ) -> PruneResult:
     """Delete images by rules; without ``apply=True`` only say which.
 
-    Indexes, artifacts and untagged images are read from the registry's Docker side, to know what belongs to
-    what. Ages are counted by the service's clock, not by this machine's.
+    The manifests of indexes, artifacts, untagged images and of all that goes are read from the registry's
+    Docker side, to know what belongs to what. Ages are counted by the service's clock, not by this machine's.
 
     Args:
         client: An open client.
@@ -85,39 +87,54 @@ async def plan_prune(
             raise BrokenReplyError(
                 "older_than needs the service's time, and no reply had a Date header that tells it"
             )
-        belongs_to = await _belongings(images, read)
-    return decide(repository_name, images, belongs_to, rules, now)
+        belongings = _Belongings(images, read)
+        await belongings.learn(filter(_may_refer, images.values()))
+        while True:
+            plan = decide(repository_name, images, belongings.belongs_to, rules, now)
+            # What was made to be run is hardly attached to anything; before it goes, it is made sure of.
+            if not await belongings.learn(images[image.digest] for image in plan.images):
+                return plan
 
 
 def _may_refer(image: ImageDetail) -> bool:
-    """Whether an image may list or be attached to others: not one that is tagged and made to be run."""
-    if image.image_manifest_media_type in INDEXES:
-        return True
+    """Whether an image may well list or be attached to others: not one that is tagged and made to be run."""
     runs = image.image_tags and image.artifact_media_type in {None, OCI_CONFIG, DOCKER_CONFIG}
-    return image.image_manifest_media_type in IMAGE_MANIFESTS and not runs
+    return image.image_manifest_media_type in INDEXES or not runs
 
 
-async def _belongings(images: Mapping[str, ImageDetail], read: ReadManifest) -> dict[str, set[str]]:
-    """Return what each image belongs to: the indexes that list it, and what it is attached to."""
-    belongs_to: dict[str, set[str]] = {
-        digest: {subject for tag in image.image_tags if (subject := subject_of_tag(tag))}
-        for digest, image in images.items()
-    }
+class _Belongings:
+    """What each image of a repository belongs to: the indexes that list it, and what it is attached to.
 
-    async def look(image: ImageDetail) -> None:
+    Tags say some of it, manifests the rest, and those are read when they are needed.
+    """
+
+    def __init__(self, images: Mapping[str, ImageDetail], read: ReadManifest) -> None:
+        self._read = read
+        self._known: set[str] = set()
+        self.belongs_to: dict[str, set[str]] = {
+            digest: {subject for tag in image.image_tags if (subject := subject_of_tag(tag))} - {digest}
+            for digest, image in images.items()
+        }
+
+    async def learn(self, images: Iterable[ImageDetail]) -> bool:
+        """Read the manifests of images, each only once; return whether there was one to read."""
+        unread = [
+            image
+            for image in images
+            if image.image_manifest_media_type in _REFERRING and image.image_digest not in self._known
+        ]
+        await map_bounded(self._learn, unread, limit=_CONCURRENT_READS)
+        return bool(unread)
+
+    async def _learn(self, image: ImageDetail) -> None:
         digest = str(image.image_digest)
-        raw = await read(digest)
+        raw = await self._read(digest)
         media_type = str(image.image_manifest_media_type)
         descriptor = Descriptor(media_type=media_type, digest=digest, size=len(raw))
         manifest = await asyncio.to_thread(parse_manifest, raw, descriptor, f"manifest {digest}")
+        self._known.add(digest)
         for child in manifest.manifests:
-            if child.digest in images:
-                belongs_to[child.digest].add(digest)
+            if child.digest in self.belongs_to:
+                self.belongs_to[child.digest].add(digest)
         if manifest.subject is not None:
-            belongs_to[digest].add(manifest.subject.digest)
-
-    await map_bounded(look, [*filter(_may_refer, images.values())], limit=_CONCURRENT_READS)
-    for digest, owners in belongs_to.items():
-        # By a tag, an image can be attached to itself.
-        owners.discard(digest)
-    return belongs_to
+            self.belongs_to[digest].add(manifest.subject.digest)

@@ -89,6 +89,14 @@ def test_images_that_belong_to_each_other_stay_with_all_that_belongs_to_them() -
     assert {each.reason for each in plan.keep} == {"belongs to images that belong to each other"}
 
 
+def test_images_that_only_belong_to_each_other_stay() -> None:
+    images = {digest(n): image(n, image_tags=[f"{digest(3 - n).replace(':', '-')}.sig"]) for n in (1, 2)}
+    belongs_to = {digest(1): {digest(2)}, digest(2): {digest(1)}}
+    plan = decide("team/app", images, belongs_to, PruneRules(keep_newest=0), NOON)
+    assert plan.remove == ()
+    assert {each.reason for each in plan.keep} == {"belongs to nothing that the rules judge"}
+
+
 @pytest.mark.parametrize(
     ("tag", "subject"),
     [

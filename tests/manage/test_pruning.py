@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aioecrpublic import Credentials, ECRPublicClient
+from aioecrpublic._common.oci import DOCKER_MANIFEST
 from aioecrpublic.errors import BrokenReplyError, ConfigurationError, ImageError
 from aioecrpublic.local import LocalECRPublic
 from aioecrpublic.manage import PruneRules, manifest_reader, plan_prune, prune, reading
@@ -90,6 +91,17 @@ async def test_what_is_attached_to_an_image_that_stays_is_protected_by_whatever_
     assert await repository.prune(remove_tags=["sbom-*"]) == {sbom.digest}
 
 
+async def test_an_image_that_runs_may_be_attached_to_another(repository: Repository) -> None:
+    """By a subject, with a tag of its own and the config of an image: it is read before it goes."""
+    image, loose = await repository.image("1.0"), await repository.image("old-1")
+    attached = await repository.push(
+        repository.builder.image([random_layer(100, 7)], subject=image.descriptor), "old-2"
+    )
+    assert await repository.prune(remove_tags=["old-*"]) == {loose.digest}
+    assert await repository.prune(remove_tags=["1.0"]) == {image.digest}
+    assert await repository.prune(remove_tags=["old-*"]) == {attached.digest}
+
+
 async def test_tag_patterns(repository: Repository) -> None:
     one, both = await repository.image("nightly-1"), await repository.image("nightly-2", "stable")
     untagged = await repository.image()
@@ -117,12 +129,12 @@ async def test_ages_are_counted_by_the_services_clock(ahead: dt.timedelta, tmp_p
 
 
 def described(**headers: str) -> bytes:
-    """What DescribeImages answers of one image, pushed in 2026."""
+    """What DescribeImages answers of one image, pushed in 2026, which can belong to nothing."""
     image = {
         "imageDigest": f"sha256:{'a' * 64}",
         "imageTags": ["1.0"],
         "imagePushedAt": 1_767_225_600.0,
-        "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json",
+        "imageManifestMediaType": DOCKER_MANIFEST,
     }
     return answer({"imageDetails": [image]}, headers=headers)
 
