@@ -187,12 +187,7 @@ def _usual_files() -> Iterator[Path]:
 
 
 def _find_in(path: Path, subject: Subject, cancellation: CancellationToken) -> RegistryCredentials | None:
-    try:
-        raw = read_regular(path, MAX_CONFIG)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ImageError(f"{path}: cannot be read: {reason}") from error
-    found = parse_config(raw, str(path)).find(subject, cancellation)
+    found = read_config(path).find(subject, cancellation)
     if found is not None:
         _log.debug("the credentials for %s are those of %s", subject.host, path)
     return found
@@ -292,6 +287,20 @@ def _checked(helper: str, where: str) -> str:
     if helper and _HELPER_NAME.fullmatch(helper) is None:
         raise ImageError(f"{where}: {shown(helper)} is not a valid name of a credential helper")
     return helper
+
+
+def read_config(path: Path) -> ConfigFile:
+    """Read a configuration file; block.
+
+    Raises:
+        ImageError: It is missing, cannot be read or is malformed.
+    """
+    try:
+        raw = read_regular(path, MAX_CONFIG)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ImageError(f"{path}: cannot be read: {reason}") from error
+    return parse_config(raw, str(path))
 
 
 def parse_config(raw: bytes, where: str) -> ConfigFile:

@@ -23,7 +23,7 @@ from aioecrpublic._common.oci import (
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.descriptor import Descriptor, parse_descriptor
 from aioecrpublic.images.digest import check_digest, is_digest, new_hash, verify
-from aioecrpublic.images.docker_config import look_up_credentials
+from aioecrpublic.images.docker_config import look_up_credentials, read_config
 from aioecrpublic.images.errors import ImageError
 from aioecrpublic.images.layout import check_manifest_size
 from aioecrpublic.images.manifest import MAX_MANIFEST_SIZE
@@ -136,6 +136,9 @@ class RegistryImage(SourceLifecycle):
                 raise ImageError(f"{self.name}: used after it was closed")
             if self._root is None:
                 try:
+                    if self._docker_config is not None:
+                        # Named, it has to be sound whether or not the registry asks who we are.
+                        await asyncio.to_thread(read_config, self._docker_config)
                     self._client = await self._connect()
                     self._root = await self._resolve_root()
                 except BaseException:

@@ -738,6 +738,20 @@ class TestIdentity:
                 assert len(registry.tokens) == tokens
         assert len([request for request in registry.requests if "Authorization" not in request.headers]) == 3
 
+    @pytest.mark.parametrize("content", [None, "{"])
+    async def test_a_configuration_that_was_named_is_sound_or_refused(
+        self, content: str | None, registry: FakeRegistry, image: BuiltImage, tmp_path: Path
+    ) -> None:
+        config = tmp_path / "named.json"
+        if content is not None:
+            config.write_text(content)
+        async with RegistryImage(registry.image) as source:
+            await assert_holds(source, image)
+        requests = len(registry.requests)
+        with pytest.raises(ImageError, match=f"^{config}: "):
+            await RegistryImage(registry.image, docker_config=config).open()
+        assert len(registry.requests) == requests
+
     @pytest.mark.parametrize("auth", ["basic", "bearer"])
     async def test_credentials_that_have_expired_are_looked_for_again(
         self, auth: str, registry: FakeRegistry, image: BuiltImage, tmp_path: Path
