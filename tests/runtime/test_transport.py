@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
 import socket
 import ssl
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pytest
 import trustme
@@ -16,6 +15,7 @@ import trustme
 from aioecrpublic import Credentials, ECRPublicClient
 from aioecrpublic._runtime.body import TLS_SLICE
 from aioecrpublic.errors import BrokenReplyError, ConnectError, TimeoutError  # noqa: A004 - the package's own
+from tests.support.tunnel import Tunnel
 from tests.support.wire import Raw, Wire, answer
 
 if TYPE_CHECKING:
@@ -45,56 +45,6 @@ def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     bundle = tmp_path / "bundle.pem"
     authority.cert_pem.write_to_path(str(bundle))
     monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
-
-
-class Tunnel:
-    """A proxy: hands requests with a whole URL to ``onward`` and makes tunnels, or answers with a status."""
-
-    def __init__(self, onward: Wire, status: int = 200) -> None:
-        self._onward = onward
-        self._status = status
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.heads: list[bytes] = []
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.address = "{}:{}".format(*self._server.sockets[0].getsockname())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            self.heads.append(head)
-            if self._status != 200:
-                writer.write(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % self._status)
-                await writer.drain()
-                return
-            onward = await asyncio.open_connection("127.0.0.1", self._onward.port)
-            if head.startswith(b"CONNECT "):
-                writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-            else:
-                onward[1].write(head)
-            await asyncio.gather(pump(reader, onward[1]), pump(onward[0], writer))
-        finally:
-            writer.close()
-
-
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    finally:
-        writer.close()
 
 
 # TLS
@@ -129,7 +79,7 @@ async def test_a_certificate_of_nobody_known_is_refused_at_once(secure: Wire) ->
 
 
 async def test_plain_requests_go_through_a_proxy(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Tunnel(wire) as proxy:
+    async with Tunnel(wire.port) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://user:pass@{proxy.address}")
         async with ECRPublicClient("us-east-1", f"http://{ELSEWHERE}", CREDENTIALS) as client:
             await client.describe_registries()
@@ -140,7 +90,7 @@ async def test_plain_requests_go_through_a_proxy(wire: Wire, monkeypatch: pytest
 
 @pytest.mark.usefixtures("trusted")
 async def test_secure_requests_go_through_a_tunnel(secure: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Tunnel(secure) as proxy:
+    async with Tunnel(secure.port) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.address)
         async with ECRPublicClient("us-east-1", f"https://{ELSEWHERE}", CREDENTIALS) as client:
             await client.describe_registries()
@@ -151,7 +101,7 @@ async def test_secure_requests_go_through_a_tunnel(secure: Wire, monkeypatch: py
 
 
 async def test_this_machine_is_spoken_to_directly(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Tunnel(wire, status=502) as proxy:
+    async with Tunnel(wire.port, status=502) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.address}")
         async with ECRPublicClient("us-east-1", wire.url, CREDENTIALS) as client:
             await client.describe_registries()
@@ -163,7 +113,7 @@ async def test_this_machine_is_spoken_to_directly(wire: Wire, monkeypatch: pytes
 async def test_a_proxy_that_refuses_is_named(
     secure: Wire, monkeypatch: pytest.MonkeyPatch, status: int, attempts: int
 ) -> None:
-    async with Tunnel(secure, status=status) as proxy:
+    async with Tunnel(secure.port, status=status) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
         async with ECRPublicClient("us-east-1", f"https://{ELSEWHERE}", CREDENTIALS) as client:
             with pytest.raises(ConnectError, match=f"the proxy answered with status {status}") as caught:
@@ -199,7 +149,7 @@ async def test_a_broken_reply_shows_nothing_of_the_request(wire: Wire) -> None:
 async def test_a_proxy_that_refuses_shows_nothing_of_its_password(
     secure: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with Tunnel(secure, status=407) as proxy:
+    async with Tunnel(secure.port, status=407) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:the-password@{proxy.address}")
         async with ECRPublicClient("us-east-1", f"https://{ELSEWHERE}", CREDENTIALS) as client:
             with pytest.raises(ConnectError) as caught:
