@@ -278,6 +278,9 @@ def _translated(error: aiohttp.ClientError | OSError, timeouts: Timeouts) -> Tra
         case aiohttp.ClientHttpProxyError():
             result = ConnectError(f"the proxy answered with status {error.status}", status=error.status)
             result.transient = error.status in _TRANSIENT_STATUSES
+        case aiohttp.ServerDisconnectedError() if not isinstance(error.message, str):
+            # What there was of a head.
+            result = BrokenReplyError("the reply was cut short")
         case aiohttp.ClientPayloadError() | aiohttp.ClientResponseError():
             result = BrokenReplyError(f"the reply is broken: {text}")
         case _:
