@@ -20,12 +20,14 @@ from tests.support.oci import write_image, write_index
 from tests.support.processes import environment, run
 from tests.support.terminal import CTRL_C, in_terminal, terminal
 from tests.support.tools import skopeo
+from tests.support.wire import Wire, answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from tests.support.terminal import Terminal
+    from tests.support.wire import Received
 
 pytestmark = pytest.mark.interop
 
@@ -314,3 +316,68 @@ async def test_prune(tmp_path: Path) -> None:
     document = json.loads(again.output)
     assert (document["remove"], document["deleted"], document["failures"]) == ([], [], [])
     assert [image["digest"] for image in document["keep"]] == [new.digest]
+
+
+HOSTILE = "a\x1b[2J\x9b1m\r\n[red]b[/red]\u202e:boom:"
+HARMLESS = r"a\x1b[2J\x9b1m  [red]b[/red]\u202e:boom:"
+
+
+def with_hostile_text(asked: Received) -> bytes:
+    """What a service answers that wants to do something to the terminal."""
+    image = {
+        "imageDigest": f"sha256:{'a' * 64}",
+        "imageTags": [HOSTILE],
+        "imageManifestMediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "imagePushedAt": 1_767_225_600,
+    }
+    failure = {
+        "imageId": {"imageDigest": image["imageDigest"]},
+        "failureCode": "No",
+        "failureReason": HOSTILE,
+    }
+    page = {"aboutText": HOSTILE, "architectures": [HOSTILE], "description": f"old {HOSTILE}"}
+    return answer({
+        "DescribeRepositories": {"repositories": [{"repositoryUri": "public.ecr.aws/local/team/app"}]},
+        "DescribeImages": {"imageDetails": [image]},
+        "BatchDeleteImage": {"failures": [failure]},
+        "GetRepositoryCatalogData": {"catalogData": page},
+    }[asked.operation])  # fmt: skip
+
+
+@pytest.mark.parametrize("apply", [(), ("--apply",)])
+async def test_prune_shows_text_from_outside_harmlessly(apply: tuple[str, ...], tmp_path: Path) -> None:
+    async with LocalECRPublic() as server, Wire() as wire:
+        wire.default = with_hostile_text
+        env = environment(tmp_path, server) | {"AWS_ENDPOINT_URL_ECR_PUBLIC": wire.url}
+        words = ("prune", "team/app", "--keep-newest", "0", "--registry-url", wire.url, *apply)
+        seen = await in_terminal(*COMMAND, *words, cwd=tmp_path, env=env)
+        lines = await run(*COMMAND, *words, cwd=tmp_path, env=env)
+        document = json.loads((await run(*COMMAND, *words, "--json", cwd=tmp_path, env=env)).output)
+    assert HARMLESS in seen.screen
+    assert seen.status == lines.status == len(apply)
+    first, *others = lines.output.splitlines()
+    assert first.startswith(f"image sha256:aaaaaaaaaaaa ({HARMLESS}), 0 bytes: ")
+    assert not apply or first.endswith(f": not deleted: No: {HARMLESS}")
+    assert all(line.isprintable() for line in (first, *others))
+    assert document["remove"][0]["tags"] == [HOSTILE]
+
+
+async def test_catalog_shows_text_from_outside_harmlessly(tmp_path: Path) -> None:
+    write_page(tmp_path / "page")
+    (tmp_path / "page" / "about.md").write_bytes(HOSTILE.encode())
+    (tmp_path / "page" / "catalog.toml").write_text(f"architectures = [{json.dumps('b' + HOSTILE)}]")
+    async with LocalECRPublic() as server, Wire() as wire:
+        wire.default = with_hostile_text
+        env = environment(tmp_path, server) | {"AWS_ENDPOINT_URL_ECR_PUBLIC": wire.url}
+        words = ("catalog", "page", "team/app")
+        seen = await in_terminal(*COMMAND, *words, cwd=tmp_path, env=env)
+        lines = await run(*COMMAND, *words, cwd=tmp_path, env=env)
+        document = json.loads((await run(*COMMAND, *words, "--json", cwd=tmp_path, env=env)).output)
+    assert seen.status == lines.status == 0, seen.screen
+    for shown in (seen.screen, lines.output):
+        assert f"-{HARMLESS}" in shown
+        assert f"+b{HARMLESS}" in shown
+        assert r"[red]b[/red]\u202e:boom:" in shown
+    assert all(line.isprintable() for line in lines.output.splitlines())
+    changes = {change["member"]: change for change in document["changes"]}
+    assert changes["architectures"]["before"] == [HOSTILE]
