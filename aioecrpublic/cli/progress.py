@@ -154,9 +154,10 @@ def describe(event: PushEvent) -> str | None:  # noqa: PLR0911 - one line for ea
             return f"manifest {short(event.digest)}: put{f' as {event.tag}' if event.tag else ''}"
         case PushCompleted():
             result = event.result
+            compressed = f", {result.layers_compressed} compressed" if result.layers_compressed else ""
             return (
                 f"pushed {result.image_uri or result.digest}: {result.layers_uploaded} layers uploaded "
-                f"({decimal(result.bytes_uploaded)}), {result.layers_skipped} there "
+                f"({decimal(result.bytes_uploaded)}){compressed}, {result.layers_skipped} there "
                 f"({decimal(result.bytes_skipped)}), {result.elapsed:.1f} s, {result.retries} retries"
             )
         case _:

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 @click.argument("target", metavar="REPOSITORY[:TAG]")
 @push_options
 def push(source: str, target: str, **options: Unpack[PushOptions]) -> None:
-    """Push the image SOURCE to REPOSITORY, under TAG if it is given.
+    """Push the image SOURCE to REPOSITORY, under TAG or else the one tag that it has in its archive.
 
-    SOURCE is oci:DIR[:ref], oci-archive:FILE[:ref], docker-archive:FILE[:ref], docker://HOST/REPOSITORY:TAG,
-    or a path whose kind is found out.
+    SOURCE is oci:DIR[:ref], oci-archive:FILE[:ref], docker-archive:FILE[:ref], dir:DIR,
+    docker://HOST/REPOSITORY:TAG, a path whose kind is found out, or - for an archive on standard input.
+    Archives may be compressed by gzip, zstd, xz or bzip2.
     """
     run_push(push_image, source, target, options)

@@ -30,6 +30,11 @@ _OPTIONS = (
     click.option(
         "--jobs", type=click.IntRange(min=1), default=4, show_default=True, help="Layers in flight."
     ),
+    click.option(
+        "--compress/--no-compress",
+        default=None,
+        help="Compress uncompressed layers, or do not.  [default: only those of docker save]",
+    ),
     click.option("--referrers", is_flag=True, help="Signatures, attestations and SBOMs too."),
     click.option("--platform", "platforms", multiple=True, metavar="OS/ARCH", help="Only this platform."),
     click.option("--tag", "tags", multiple=True, metavar="TAG", help="A further tag; may be repeated."),
@@ -42,6 +47,7 @@ class PushOptions(TypedDict):
     tags: tuple[str, ...]
     platforms: tuple[str, ...]
     referrers: bool
+    compress: bool | None
     jobs: int
     journal: str | None
     create: bool
@@ -82,6 +88,7 @@ def run_push(
                         create_repository=options["create"],
                         on_event=show,
                         referrers=options["referrers"],
+                        compress=options["compress"],
                     )
                 except RepositoryNotFoundException as error:
                     raise ECRPublicError(f"{error}; --create makes it") from error

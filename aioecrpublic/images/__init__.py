@@ -1,12 +1,15 @@
 """Reading container images from anywhere; nothing in here knows AWS.
 
-A source (`OCILayout`, `OCIArchive`, `DockerArchive`, `RegistryImage`, or what `open_image` makes of a
-string) is opened, `load_image` walks it into an `ImageGraph`, and blobs are then read range by range.
+A source (`OCILayout`, `OCIArchive`, `DockerArchive`, `DirectoryImage`, `RegistryImage`, or what `open_image`
+makes of a string) is opened, `load_image` walks it into an `ImageGraph`, and blobs are then read range by
+range.
 """
 
 from aioecrpublic.images.archive import OCIArchive
 from aioecrpublic.images.blobs import FileBlob
+from aioecrpublic.images.compressing import CompressedImage
 from aioecrpublic.images.descriptor import Descriptor, Platform
+from aioecrpublic.images.directory import DirectoryImage
 from aioecrpublic.images.docker_archive import DockerArchive
 from aioecrpublic.images.docker_config import RegistryCredentials
 from aioecrpublic.images.errors import ImageError
@@ -20,7 +23,9 @@ from aioecrpublic.images.source import Blob, BlobReader, ImageSource
 __all__ = [
     "Blob",
     "BlobReader",
+    "CompressedImage",
     "Descriptor",
+    "DirectoryImage",
     "DockerArchive",
     "FileBlob",
     "FileRange",

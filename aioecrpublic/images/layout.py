@@ -23,7 +23,7 @@ from aioecrpublic.images.manifest import (
     parse_entries,
     parse_manifest,
 )
-from aioecrpublic.images.reference import cosign_names, familiar_name
+from aioecrpublic.images.reference import cosign_names, familiar_name, parse_reference
 from aioecrpublic.images.source import SourceLifecycle
 from aioecrpublic.images.threads import acquire_in_thread, finish_in_thread
 
@@ -321,11 +321,12 @@ def _tag(entry: Descriptor) -> str | None:
     ref_name = entry.annotations.get(REF_NAME)
     if ref_name is not None and TAG.fullmatch(ref_name):
         return ref_name
-    name = entry.annotations.get(CONTAINERD_NAME) or ref_name
-    if name is None or "@" in name:
+    try:
+        name = parse_reference(entry.annotations.get(CONTAINERD_NAME) or ref_name or "")
+    except ImageError:
+        # Anybody may call an image anything.
         return None
-    tag = familiar_name(name).rpartition(":")[2]
-    return tag if TAG.fullmatch(tag) else None
+    return None if name.digest else name.tag
 
 
 def _are_one_image(entries: Sequence[Descriptor]) -> bool:

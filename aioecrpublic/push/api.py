@@ -31,7 +31,7 @@ async def push_image(
     client: ECRPublicClient,
     source: ImageSource | str | os.PathLike[str],
     repository_name: str,
-    tags: Sequence[str] = (),
+    tags: Sequence[str] | None = None,
     registry_id: str | None = None,
     *,
     jobs: int = DEFAULT_JOBS,
@@ -43,19 +43,23 @@ async def push_image(
     memory_budget: int | None = None,
     include_nondistributable: bool = False,
     referrers: bool = False,
+    compress: bool | None = None,
 ) -> PushResult:
     """Push an image: what the repository lacks of it, byte for byte, then its manifests, then its tags.
 
-    Only bytes that the repository does not have are sent. Whatever fails on the way is mended at the smallest
+    Only bytes that the repository does not have are sent. They are those of the source, but for what ``docker
+    save`` leaves uncompressed (see ``compress``). Whatever fails on the way is mended at the smallest
     scope; what cannot be mended ends in one error, and a push that is made again goes on from there.
 
     Args:
         client: An open client.
         source: An ``ImageSource``, which is closed afterwards unless it was entered before, or a string that
             ``open_image`` understands: ``oci:DIR[:ref]``, ``oci-archive:FILE[:ref]``,
-            ``docker-archive:FILE[:ref]``, ``docker://HOST/REPO:TAG``, or a path.
+            ``docker-archive:FILE[:ref]``, ``dir:DIR``, ``docker://HOST/REPO:TAG``, a path, or ``-`` for an
+            archive on standard input.
         repository_name: The repository's name, without registry or tag.
-        tags: The tags that the image gets; without one it is known by its digest alone.
+        tags: The tags that the image gets; without one it is known by its digest alone. ``None`` is the tag
+            that it has in an archive, if that is exactly one, and an empty list is none.
         registry_id: The account or alias that the repository belongs to, if it is not the caller's.
         jobs: Layers in flight.
         part_size: Bytes of a part, from 5 to 20 MiB; ``None`` is what the service asks for.
@@ -73,6 +77,10 @@ async def push_image(
             refer to it as their subject (OCI distribution specification, "Listing Referrers") and what cosign
             has stored under tags made of its digest; then what is attached to those. What of it cannot be
             read or put is told in the result, and the others go on.
+        compress: Whether to compress uncompressed layers by gzip, which takes a temporary file. ``None`` does
+            so for archives that Docker has saved, as ``docker push`` would have done, and leaves all other
+            sources as they are. What is compressed has another digest than in the source; an image that
+            something in the source refers to by its digest, such as a signature, stays as it is.
 
     Returns:
         What is in the repository now, and what it took: digest, tags and URIs are the image's, the counts and
@@ -88,7 +96,7 @@ async def push_image(
     job = ImageJob(
         source=source,
         repository_name=repository_name,
-        tags=tags,
+        tags=() if tags is None else tags,
         registry_id=registry_id,
         platforms=platforms,
     )
@@ -99,6 +107,8 @@ async def push_image(
             create_repository=create_repository,
             include_nondistributable=include_nondistributable,
             referrers=referrers,
+            compress=compress,
+            own_tag=tags is None,
         )
 
 
@@ -114,6 +124,7 @@ async def push_images(
     memory_budget: int | None = None,
     include_nondistributable: bool = False,
     referrers: bool = False,
+    compress: bool | None = None,
 ) -> list[PushResult]:
     """Push many images together: they share jobs, memory, pace, and what is known of the repositories.
 
@@ -141,6 +152,7 @@ async def push_images(
                         create_repository=create_repository,
                         include_nondistributable=include_nondistributable,
                         referrers=referrers,
+                        compress=compress,
                     )
             except Exception as error:  # noqa: BLE001 - it is raised when the other images are done
                 error.add_note(f"while pushing {job.source} to {job.repository_name}")

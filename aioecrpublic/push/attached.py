@@ -12,7 +12,7 @@ import attrs
 from aioecrpublic._common.errors import ECRPublicError
 from aioecrpublic._runtime.errors import ConfigurationError, ServiceError, ValidationError
 from aioecrpublic.images import ImageError, ImageSource
-from aioecrpublic.images.source import SourceLifecycle
+from aioecrpublic.images.source import SourceLifecycle, SupportsReferrers
 from aioecrpublic.push.errors import PushError
 from aioecrpublic.push.result import ReferrerFailure
 from aioecrpublic.push.tasks import StrayCancellationError, single_error
@@ -34,16 +34,8 @@ class _TooMuchError(ECRPublicError):
 
 
 @runtime_checkable
-class Attachable(ImageSource, Protocol):
+class Attachable(ImageSource, SupportsReferrers, Protocol):
     """A source that knows what is attached to its manifests, as those of this package do."""
-
-    async def referrers(self, digest: str) -> tuple[Descriptor, ...]:
-        """Return the manifests that refer to ``digest`` as their subject."""
-        ...
-
-    async def cosign_tags(self, digest: str) -> dict[str, Descriptor]:
-        """Return what cosign has stored about a manifest under tags made of its digest, by tag."""
-        ...
 
 
 @attrs.frozen

@@ -36,6 +36,7 @@ async def copy_image(
     memory_budget: int | None = None,
     include_nondistributable: bool = False,
     referrers: bool = False,
+    compress: bool | None = None,
 ) -> PushResult:
     """Copy an image out of another registry: no engine, nothing on disk, byte for byte.
 
@@ -67,6 +68,8 @@ async def copy_image(
             refer to it as their subject (OCI distribution specification, "Listing Referrers") and what cosign
             has stored under tags made of its digest; then what is attached to those. What of it cannot be
             read or put is told in the result, and the others go on.
+        compress: True to compress uncompressed layers by gzip, which takes a temporary file and gives the
+            image another digest, as ``push_image`` says; else all is copied byte for byte.
 
     Returns:
         What is in the repository now: digest, tags and URIs are the image's, the counts and the time those of
@@ -98,6 +101,7 @@ async def copy_image(
         memory_budget=memory_budget,
         include_nondistributable=include_nondistributable,
         referrers=referrers,
+        compress=compress,
     )
 
 

@@ -10,6 +10,7 @@ import attrs
 
 from aioecrpublic.images import load_image
 from aioecrpublic.images.blobs import BytesBlob
+from aioecrpublic.images.source import SupportsCompression
 from aioecrpublic.push.attached import Pushed
 from aioecrpublic.push.events import LayerSkipped, PushCompleted, PushStarted
 from aioecrpublic.push.layer import LayerUpload
@@ -236,4 +237,7 @@ class ImagePush:
             bytes_skipped=sum(blob.size for blob in graph.blobs) - brought,
             elapsed=elapsed,
             retries=self._destination.retries + sum(result.retries for result in self._results.values()),
+            layers_compressed=(
+                self._source.layers_compressed if isinstance(self._source, SupportsCompression) else 0
+            ),
         )

@@ -10,6 +10,7 @@ import attrs
 
 from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic.images import open_image
+from aioecrpublic.images.source import SupportsOwnTag
 from aioecrpublic.push.attached import AttachedPush, Pushed, as_attachable
 from aioecrpublic.push.blobs import LayerInput, name_of, open_blob
 from aioecrpublic.push.budget import MemoryBudget, budget_of
@@ -44,9 +45,16 @@ class Pusher:
         self._known: dict[tuple[str, str | None], KnownLayers] = {}
 
     async def push(
-        self, job: ImageJob, *, create_repository: bool, include_nondistributable: bool, referrers: bool
+        self,
+        job: ImageJob,
+        *,
+        create_repository: bool,
+        include_nondistributable: bool,
+        referrers: bool,
+        compress: bool | None,
+        own_tag: bool = False,
     ) -> PushResult:
-        """Push one image, and on request what is attached to it."""
+        """Push one image, and on request what is attached to it, under its tags or the tag that it has."""
         check_names(self._client, job)
         options = ImageOptions(
             tags=tuple(dict.fromkeys(job.tags)),
@@ -55,7 +63,9 @@ class Pusher:
             create_repository=create_repository,
             jobs=self._jobs,
         )
-        async with open_image(job.source) as source:
+        async with open_image(job.source, compress=compress, platforms=job.platforms) as source:
+            if own_tag and isinstance(source, SupportsOwnTag) and source.own_tag is not None:
+                options = attrs.evolve(options, tags=(source.own_tag,))
             if not referrers:
                 return (await self._push_from(source, job, options)).result
             attachable = as_attachable(source)

@@ -58,6 +58,8 @@ class PushResult:
         bytes_skipped: Bytes of the layers that were there.
         elapsed: Seconds.
         retries: Requests that were sent more than once, for whatever reason.
+        layers_compressed: Layers that are uncompressed in the source, and were compressed. If there are any,
+            the image has another digest than in the source.
         referrers_failed: What is attached to the image and could not be pushed; the rest of it was.
     """
 
@@ -72,4 +74,5 @@ class PushResult:
     bytes_skipped: int
     elapsed: float
     retries: int
+    layers_compressed: int = 0
     referrers_failed: tuple[ReferrerFailure, ...] = ()

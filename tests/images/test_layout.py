@@ -10,21 +10,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aioecrpublic.images import Descriptor, ImageError, ImageSource, OCILayout, load_image
+from aioecrpublic.images import Descriptor, ImageError, ImageSource, OCILayout, load_image, open_image
 from aioecrpublic.images.layout import CONTAINERD_NAME
 from tests.images.helpers import assert_holds, edit, error_of, first_entry, read_blob
 from tests.support.oci import (
+    OCI_INDEX,
     OCI_MANIFEST,
     REF_NAME,
     LayoutBuilder,
     digest_of,
     random_layer,
+    tar_layout,
     write_image,
     write_index,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.support.oci import JSON, BuiltImage, Document
 
 
 @pytest.fixture
@@ -62,6 +66,76 @@ async def test_a_manifest_without_a_media_type_has_its_descriptors(directory: Pa
         graph = await load_image(source)
     assert graph.root.raw == raw
     assert graph.root.descriptor.media_type == OCI_MANIFEST
+
+
+class TestAnIndexThatIsTheImage:
+    """As go-containerregistry writes one (pkg/v1/layout, ``Write``): ``index.json`` lists the platforms."""
+
+    @pytest.fixture
+    def image(self, directory: Path) -> BuiltImage:
+        image = write_index(directory, attestations=True)
+        raw = image.read(image.digest)
+        (directory / "index.json").write_bytes(raw)
+        image.path(image.digest).unlink()
+        return image
+
+    async def test_it_is_read_as_it_is(self, directory: Path, image: BuiltImage) -> None:
+        raw = (directory / "index.json").read_bytes()
+        async with OCILayout(directory) as source:
+            root = await source.open()
+            assert (root.digest, root.size, root.media_type) == (digest_of(raw), len(raw), OCI_INDEX)
+            graph = await load_image(source)
+            one = await load_image(source, platforms=["linux/arm64"])
+            assert await source.referrers(root.digest) == ()
+        assert graph.root.raw == raw
+        assert [node.descriptor.digest for node in graph.manifests] == list(image.manifests)
+        assert one.root.descriptor.digest == image.manifests[1]
+
+    async def test_its_form_is_its_own(self, directory: Path, image: BuiltImage) -> None:
+        document = json.loads((directory / "index.json").read_bytes())
+        del document["mediaType"]
+        raw = json.dumps(document, indent=3).encode()
+        (directory / "index.json").write_bytes(raw)
+        for source in (
+            OCILayout(directory),
+            open_image(tar_layout(directory, directory.with_suffix(".tar"))),
+        ):
+            async with source:
+                graph = await load_image(source)
+            assert graph.root.raw == raw
+            assert graph.root.descriptor.media_type == OCI_INDEX
+        async with OCILayout(directory, image.manifests[0]) as source:
+            assert (await source.open()).digest == image.manifests[0]
+
+    async def test_one_image_for_two_platforms(self, directory: Path) -> None:
+        builder = LayoutBuilder(directory)
+        image = builder.image([random_layer(10)])
+        entries: list[JSON] = [
+            {**image.descriptor, "platform": {"os": "linux", "architecture": "arm", "variant": variant}}
+            for variant in ("v6", "v7")
+        ]
+        edit(directory / "index.json", lambda index: index.update(manifests=entries))
+        async with OCILayout(directory) as source:
+            assert (await source.open()).digest == digest_of((directory / "index.json").read_bytes())
+            for variant in ("v6", "v7"):
+                graph = await load_image(source, platforms=[f"linux/arm/{variant}"])
+                assert graph.root.descriptor.digest == image.digest
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"annotations": {REF_NAME: "1.0"}},
+            {"annotations": {CONTAINERD_NAME: "app:1.0"}},
+            {"platform": None},
+            {"platform": {"os": "linux", "architecture": "arm64"}},
+        ],
+    )
+    async def test_images_beside_each_other_are_none(
+        self, directory: Path, image: BuiltImage, change: Document
+    ) -> None:
+        assert image.manifests
+        edit(directory / "index.json", lambda index: first_entry(index).update(change))
+        assert "index.json lists 4 images; choose one of" in await error_of(OCILayout(directory))
 
 
 async def test_ranges_are_read_at_any_place_in_any_order(directory: Path) -> None:
