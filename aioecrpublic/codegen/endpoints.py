@@ -48,7 +48,9 @@ class EndpointRules:
         self._partitions: Any = loader.load_data("partitions")
         rule_set = loader.load_service_model(name, "endpoint-rule-set-1")
         self._provider = EndpointProvider(ruleset_data=rule_set, partition_data=self._partitions)
-        self.parameters = frozenset(_references(list(_reached(rule_set["rules"]))))
+        reached = list(_reached(rule_set["rules"]))
+        self.parameters = frozenset(_references(reached))
+        self._regions_of_its_own = frozenset(_named_regions(reached))
 
     def resolve(self, served: Iterable[str], parameters: Mapping[str, Any]) -> EndpointsModel:
         """The endpoints in the regions that are served, or in all, for some parameters of the rules."""
@@ -73,10 +75,8 @@ class EndpointRules:
         return EndpointsModel(urls, signing_regions, unsupported)
 
     def _keys(self, served: Iterable[str]) -> list[EndpointKey]:
-        partitions = self._partitions["partitions"]
-        regions = tuple(served) or sorted(
-            region for partition in partitions for region in partition["regions"]
-        )
+        known = {region for partition in self._partitions["partitions"] for region in partition["regions"]}
+        regions = tuple(served) or sorted(known | self._regions_of_its_own)
         return [
             (region, fips, dualstack)
             for region in regions
@@ -121,3 +121,16 @@ def _references(node: object) -> Iterator[str]:
         yield from (value for key, value in node.items() if key == "ref")
         for item in node.values():
             yield from _references(item)
+
+
+def _named_regions(node: object) -> Iterator[str]:
+    """The regions that a rule set knows by name, such as a ``sandbox`` that is in no partition."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _named_regions(item)
+    elif isinstance(node, dict):
+        match node:
+            case {"fn": "stringEquals", "argv": [{"ref": "Region"}, str(region)]}:
+                yield region
+        for item in node.values():
+            yield from _named_regions(item)

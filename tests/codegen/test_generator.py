@@ -1,9 +1,7 @@
-"""The generator: what is committed, a model small enough to read, other services, and what it refuses."""
+"""The generator: a model small enough to read, names and documentation, and what it refuses."""
 
 from __future__ import annotations
 
-import asyncio
-import importlib
 import json
 import subprocess
 import sys
@@ -12,21 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aioecrpublic import Credentials, ECRPublicClient
-from aioecrpublic._generated import errors, types
-from aioecrpublic._generated.service import OPERATIONS, SERVICE, SHAPES
-from aioecrpublic._runtime.serde import Serde
-from aioecrpublic._runtime.shapes import Structure
 from aioecrpublic.codegen import __main__ as command
 from aioecrpublic.codegen.docs import lines
 from aioecrpublic.codegen.errors import GeneratorError
-from aioecrpublic.codegen.model import load_service, read_service
+from aioecrpublic.codegen.model import read_service
 from aioecrpublic.codegen.names import constant_case, snake_case
 from aioecrpublic.codegen.patterns import is_python_pattern
 from aioecrpublic.codegen.render import Target, render_package
-from tests.support import oracle
-from tests.support.soak import SOAK
-from tests.support.wire import Wire, answer, error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,80 +24,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 GOLDEN = HERE / "golden"
-
-
-# What is committed
-
-
-def test_what_is_committed_is_what_the_generator_writes(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["--check"]) == 0, capsys.readouterr().err
-
-
-def test_a_stale_file_is_named_with_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "generated"
-    assert command.main(["--out", str(out)]) == 0
-    assert command.main(["--out", str(out), "--check"]) == 0
-    (out / "types.py").write_text("# edited\n")
-    assert command.main(["--out", str(out), "--check"]) == 1
-    assert f"{out / 'types.py'} is not what the generator writes; run: python -m aioecrpublic.codegen" in (
-        capsys.readouterr().err
-    )
-
-
-def theirs() -> Any:
-    return oracle.session.Session().get_service_model("ecr-public")
-
-
-def test_every_operation_of_the_model_is_a_method() -> None:
-    model = theirs()
-    assert list(OPERATIONS) == sorted(model.operation_names)
-    assert len(OPERATIONS) == 23
-    for name, operation in OPERATIONS.items():
-        method = getattr(ECRPublicClient, operation.method)
-        assert asyncio.iscoroutinefunction(method), name
-        assert method.__doc__, name
-        known = {shape.name for shape in model.operation_model(name).error_shapes}
-        assert {cls.default_code for cls in operation.errors} == known
-
-
-def test_every_shape_has_the_models_members_and_constraints() -> None:
-    model = theirs()
-    for name in SHAPES:
-        shape, ours = model.shape_for(name) if name in model.shape_names else None, SHAPES[name]
-        if shape is None or not isinstance(ours, Structure):
-            continue
-        assert [member.wire for member in ours.members] == list(shape.members), name
-        assert {member.wire for member in ours.members if member.required} == set(shape.required_members), (
-            name
-        )
-
-
-def test_every_error_of_the_model_is_a_class() -> None:
-    known = {shape.name for shape in theirs().error_shapes}
-    assert set(errors.__all__) == set(SERVICE.errors) == known
-
-
-def test_enums_have_the_models_values() -> None:
-    model = theirs()
-    enums = {name for name in model.shape_names if getattr(model.shape_for(name), "enum", None)}
-    assert enums == {"ImageFailureCode", "LayerAvailability", "LayerFailureCode", "RegistryAliasStatus"}
-    for name in enums:
-        assert [value.value for value in getattr(types, name)] == model.shape_for(name).enum
-
-
-def test_every_paginator_of_the_model_is_a_method() -> None:
-    paged = {name for name, operation in OPERATIONS.items() if operation.pagination}
-    assert paged == {"DescribeImageTags", "DescribeImages", "DescribeRegistries", "DescribeRepositories"}
-    assert all(hasattr(ECRPublicClient, f"paginate_{OPERATIONS[name].method}") for name in paged)
-
-
-def test_no_markup_is_left_in_the_documentation() -> None:
-    for module in (types, errors):
-        for name in module.__all__:
-            doc = getattr(module, name).__doc__
-            assert doc
-            assert "<p>" not in doc
-            assert "</" not in doc
 
 
 # A model small enough to read
@@ -204,30 +120,6 @@ def test_operations_that_stream_are_left_out_and_named(
     assert "def put_record(" in text
 
 
-def json_services() -> list[str]:
-    """Services with something that others have not; in a soak, all that speak JSON."""
-    if not SOAK:
-        return ["b2bi", "codecommit", "cognito-idp", "frauddetector", "health", "logs", "memorydb", "mturk"]
-    session = oracle.session.Session()
-    found = {name: session.get_service_model(name).metadata for name in session.get_available_services()}
-    return [name for name, meta in found.items() if "json" in meta.get("protocols", [meta["protocol"]])]
-
-
-@pytest.mark.timeout(600)
-def test_any_json_service_of_botocore_can_be_generated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    for name in json_services():
-        package = f"any_{name.replace('-', '_')}"
-        assert command.main(["--service", name, "--out", str(tmp_path / package)]) == 0
-        service = importlib.import_module(f"{package}.service").SERVICE
-        importlib.import_module(f"{package}.operations")
-        serde = Serde(service)
-        for operation in service.operations.values():
-            assert serde.decode_response(operation, b"{}") == serde.decode_response(operation, b"")
-
-
 @pytest.mark.parametrize(
     ("html", "text"),
     [
@@ -316,117 +208,19 @@ def test_patterns_of_other_engines_are_left_to_the_service(pattern: str, readabl
     assert is_python_pattern(pattern) is readable
 
 
-# Other services
-
-
-@pytest.fixture(scope="module")
-def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("others")
-    for service in ("ecr", "kms", "ssm", "dynamodb", "firehose", "b2bi"):
-        assert command.main(["--service", service, "--out", str(folder / f"other_{service}")]) == 0
-    return folder
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.slow
-def test_other_services_pass_mypy_strict(others: Path) -> None:
-    settings = others / "mypy.ini"
-    settings.write_text(
-        f"[mypy]\nstrict = true\nmypy_path = {ROOT}:{ROOT / 'stubs'}\ncache_dir = {ROOT}/.mypy_cache\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file", settings, *sorted(others.glob("other_*"))],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=others,
-    )
-    assert done.returncode == 0, done.stdout
-
-
-@pytest.mark.parametrize(
-    ("service", "method", "arguments", "reply"),
-    [
-        ("ecr", "describe_repositories", {"max_results": 5}, {"repositories": [{"repositoryName": "a"}]}),
-        ("kms", "generate_random", {"number_of_bytes": 8}, {"Plaintext": "AAEC"}),
-        (
-            "ssm",
-            "get_parameter",
-            {"name": "n", "with_decryption": True},
-            {"Parameter": {"Name": "n", "Version": 2}},
-        ),
-        (
-            "dynamodb",
-            "get_item",
-            {"table_name": "t", "key": {}},
-            {"Item": {"a": {"M": {"b": {"L": [{"S": "x"}, {"B": "AAEC"}]}}}}},
-        ),
-    ],
-)
-async def test_other_services_talk(
-    others: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    service: str,
-    method: str,
-    arguments: dict[str, Any],
-    reply: dict[str, Any],
-) -> None:
-    monkeypatch.syspath_prepend(str(others))
-    operations = importlib.import_module(f"other_{service}.operations")
-    async with Wire() as wire:
-        wire.answers = [answer(reply), error("ValidationException")]
-        async with operations.Operations("eu-west-1", wire.url, Credentials("a", "b")) as client:
-            response = await getattr(client, method)(**arguments)
-            with pytest.raises(Exception, match="ValidationException"):
-                await getattr(client, method)(**arguments)
-    request = wire.requests[0]
-    model = oracle.session.Session().get_service_model(service)
-    assert request.headers["X-Amz-Target"] == f"{model.metadata['targetPrefix']}.{request.operation}"
-    assert request.headers["Content-Type"] == f"application/x-amz-json-{model.metadata['jsonVersion']}"
-    assert (
-        f"/eu-west-1/{model.metadata.get('signingName', model.metadata['endpointPrefix'])}/aws4_request"
-        in (request.headers["Authorization"])
-    )
-    parser = oracle.parsers.create_parser("json")
-    shape = model.operation_model(request.operation).output_shape
-    parsed = parser.parse({"body": json.dumps(reply).encode(), "headers": {}, "status_code": 200}, shape)
-    parsed.pop("ResponseMetadata")
-    assert camel(response) == parsed
-
-
-def camel(response: Any) -> Any:
-    """A response of a generated package in the model's words, without what is absent."""
-    if isinstance(response, list):
-        return [camel(item) for item in response]
-    if isinstance(response, dict):
-        return {key: camel(item) for key, item in response.items()}
-    if not hasattr(response, "__attrs_attrs__"):
-        return response
-    service = importlib.import_module(f"{type(response).__module__.partition('.')[0]}.service")
-    shape = service.SHAPES[type(response).__name__]
-    found = {member.wire: camel(getattr(response, member.name)) for member in shape.members}
-    return {name: value for name, value in found.items() if value not in (None, [], {})}
-
-
-def test_endpoints_of_a_service_of_many_regions_are_botocores() -> None:
-    model = load_service("kms")
-    for region, fips, dualstack in [
-        ("eu-west-1", False, False),
-        ("us-east-1", True, False),
-        ("cn-north-1", False, False),
-    ]:
-        config = oracle.config.Config(use_fips_endpoint=fips, use_dualstack_endpoint=dualstack)
-        client = oracle.session.Session().create_client(
-            "kms", region, config=config, aws_access_key_id="a", aws_secret_access_key="b"
-        )
-        assert (
-            f"{model.endpoints.urls[region, fips, dualstack]}/"
-            == oracle.sent_request(client, "list_keys").url
-        )
-
-
 def test_a_missing_extra_is_a_line() -> None:
     program = "import sys, runpy; sys.modules['jinja2'] = None; runpy.run_module('aioecrpublic.codegen')"
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
     line = "codegen: jinja2 is not installed; run: pip install 'aioecrpublic[codegen]'\n"
     assert (done.returncode, done.stderr) == (1, line)
+
+
+def test_a_stale_file_is_named_with_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "generated"
+    assert command.main(["--out", str(out)]) == 0
+    assert command.main(["--out", str(out), "--check"]) == 0
+    (out / "types.py").write_text("# edited\n")
+    assert command.main(["--out", str(out), "--check"]) == 1
+    assert f"{out / 'types.py'} is not what the generator writes; run: python -m aioecrpublic.codegen" in (
+        capsys.readouterr().err
+    )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pytest
 
     from aioecrpublic._runtime.shapes import Service, Shape
-    from aioecrpublic.codegen.endpoints import EndpointRules
+    from aioecrpublic.codegen.model import ServiceModel
     from tests.support.recording import RecordingTransport
 
     Scalar: TypeAlias = Callable[[Shape, Any], Any]
@@ -54,7 +54,10 @@ class Generated:
     notices: tuple[str, ...]
 
     async def client(
-        self, endpoint_url: str | None = "https://example.com", region: str = "us-east-1", **options: Any
+        self,
+        endpoint_url: str | None = "https://example.com",
+        region: str | None = "us-east-1",
+        **options: Any,
     ) -> tuple[Any, RecordingTransport]:
         """An open client of it that records what it would send."""
         client = self.operations.Operations(region, endpoint_url, **options)
@@ -98,17 +101,14 @@ class Generated:
                 return scalar(known, value)
 
 
-def generate(
-    folder: Path,
-    patch: pytest.MonkeyPatch,
-    raw: Mapping[str, Any],
-    *,
-    name: str = "made_up",
-    rules: EndpointRules | None = None,
-) -> Generated:
-    """Write a package of a model into ``folder`` and import it; names of packages are not used twice."""
-    package = f"{name}_{abs(hash(folder)):x}"
-    service = read_service(name.replace("_", "-"), raw, paginators={}, rules=rules)
+def generate(folder: Path, patch: pytest.MonkeyPatch, raw: Mapping[str, Any]) -> Generated:
+    """A package of a model at hand."""
+    return install(folder, patch, read_service("made-up", raw, paginators={}))
+
+
+def install(folder: Path, patch: pytest.MonkeyPatch, service: ServiceModel) -> Generated:
+    """Write a package of a service into ``folder``, which becomes part of its name, and import it."""
+    package = f"{service.name.replace('-', '_')}_{abs(hash(folder)):x}"
     files = render_package(service, Target(package=package, command="a test"))
     (folder / package).mkdir()
     for file, text in files.items():
