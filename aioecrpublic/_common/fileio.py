@@ -51,13 +51,7 @@ def open_regular(path: str | os.PathLike[str], *, write: bool = False) -> int:
         ValueError: The path has a null character in it.
     """
     _require_regular(Path(path).stat(), path)
-    descriptor = os.open(path, _OPEN_FILE | (os.O_RDWR if write else 0))
-    try:
-        _require_regular(os.fstat(descriptor), path)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+    return _checked(os.open(path, _OPEN_FILE | (os.O_RDWR if write else 0)), path)
 
 
 def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
@@ -132,18 +126,22 @@ def open_regular_beneath(root: int, path: str) -> int:
         NotRegularFileError: It is a directory, FIFO, socket or device.
         OSError: As ``open_beneath``.
     """
-    descriptor = open_beneath(root, path)
+    return _checked(open_beneath(root, path), path)
+
+
+def kind_of(mode: int) -> str:
+    """Return what a file is by the mode of its status, such as "a FIFO"."""
+    return next((name for is_kind, name in _KINDS if is_kind(mode)), "a regular file")
+
+
+def _checked(descriptor: int, path: str | os.PathLike[str]) -> int:
+    """Return an open descriptor of a regular file; close one of anything else."""
     try:
         _require_regular(os.fstat(descriptor), path)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def kind_of(mode: int) -> str:
-    """Return what a file is by the mode of its status, such as "a FIFO"."""
-    return next((name for is_kind, name in _KINDS if is_kind(mode)), "a regular file")
 
 
 def _require_regular(status: os.stat_result, path: str | os.PathLike[str]) -> None:

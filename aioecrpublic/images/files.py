@@ -6,10 +6,9 @@ Everything here blocks and is called from worker threads.
 from __future__ import annotations
 
 import os
-import stat
 from typing import Protocol
 
-from aioecrpublic._common.fileio import LeavesDirectoryError, open_beneath
+from aioecrpublic._common.fileio import LeavesDirectoryError, open_regular_beneath
 from aioecrpublic.images.errors import ImageError
 from aioecrpublic.images.handles import FileHandle, FileRange, OpenFiles
 
@@ -76,7 +75,7 @@ class DirectoryFiles:
             raise ImageError(f"{name}: read before the source was opened")
         with self._root.use() as directory:
             try:
-                descriptor = open_beneath(directory, path)
+                descriptor = open_regular_beneath(directory, path)
             except FileNotFoundError:
                 return None
             except LeavesDirectoryError as error:
@@ -84,11 +83,7 @@ class DirectoryFiles:
             except OSError as error:
                 raise ImageError(f"{name}: {_reason(error)}") from error
         file = self._opened.adopt(descriptor, name)
-        status = file.status()
-        if not stat.S_ISREG(status.st_mode):
-            self._opened.release(file)
-            raise ImageError(f"{name}: not a regular file")
-        return FileRange(file, 0, status.st_size)
+        return FileRange(file, 0, file.status().st_size)
 
     def release(self, content: FileRange) -> None:
         """Close a file found."""

@@ -38,7 +38,8 @@ class PruneRules:
 
     What belongs to another image, because an index lists it or because it is attached to it (as its subject,
     or by cosign's tags), stays as long as one that it belongs to does. If it has no tag of its own, it is not
-    judged by itself, but goes with the last of them.
+    judged by itself, but goes with the last of them. An image of an unknown media type stays, for nobody can
+    say what it belongs to.
 
     Attributes:
         keep_newest: Keep so many of those that would otherwise go, the most recently pushed.

@@ -416,7 +416,7 @@ def test_prune_keeps_its_promises(monkeypatch: pytest.MonkeyPatch) -> None:
 
         server, client = runner.run(start())
 
-        @settings(max_examples=10_000 if SOAK else 150, deadline=None)
+        @settings(max_examples=10_000 if SOAK else 100, deadline=None)
         @given(scenarios())
         def hold(scenario: Scenario) -> None:
             runner.run(play(server, client, scenario))
