@@ -88,10 +88,11 @@ def open_beneath(root: int, path: str) -> int:
 
     Each component is opened by itself, relative to the directory before it and never through a link; links
     are read and followed here. A path that is checked first and opened later could have changed between.
-    What was opened may be of any kind: look at it by ``os.fstat``.
+    What is opened is a directory or a regular file, unless it was replaced at that moment.
 
     Raises:
         LeavesDirectoryError: The path, or a link on its way, points outside ``root``.
+        NotRegularFileError: It is a FIFO, socket or device.
         OSError: It does not exist, cannot be opened, or has too many links on its way.
     """
     pending = _components(path)
@@ -158,7 +159,11 @@ def _components(path: str) -> list[str]:
 
 
 def _open_component(directory: int, name: str) -> int | str:
-    """Open one component; return its descriptor, or the target if it is a symbolic link."""
+    """Open a directory or a regular file and return its descriptor; return the target of a symbolic link."""
+    mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        # Opening can have effects: a writer who waits for a FIFO's reader goes on, a tape rewinds.
+        raise NotRegularFileError(errno.EINVAL, f"not a regular file ({kind_of(mode)})", name)
     try:
         return os.open(name, _OPEN_FILE | os.O_NOFOLLOW, dir_fd=directory)
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from aioecrpublic.images.errors import ImageError, shown
@@ -42,7 +43,10 @@ def parse(raw: bytes, where: str) -> JSON:
         raise ImageError(f"{where}: more than {MAX_VALUES} values in one JSON document")
     try:
         value: JSON = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_object_without_duplicates, parse_constant=_no_constant
+            raw.decode("utf-8"),
+            object_pairs_hook=_object_without_duplicates,
+            parse_constant=_no_constant,
+            parse_float=_finite,
         )
     except RecursionError:
         raise ImageError(f"{where}: JSON nested too deeply") from None
@@ -151,6 +155,14 @@ def _children(value: JSON) -> Iterable[JSON]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
+
+
+def _finite(text: str) -> float:
+    # Written again, it would be no JSON.
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"the number {shown(text)} is too large")
+    return value
 
 
 def _kind(value: JSON) -> str:

@@ -13,11 +13,12 @@ from aioecrpublic._common.oci import IMAGE_MANIFESTS, INDEXES, OCI_INDEX, TAG
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.blobs import FileBlob
 from aioecrpublic.images.descriptor import Descriptor
-from aioecrpublic.images.digest import check_digest, sha256_digest, verify
+from aioecrpublic.images.digest import check_digest, is_digest, sha256_digest, verify
 from aioecrpublic.images.errors import ImageError, listed, shown
 from aioecrpublic.images.files import DirectoryFiles
 from aioecrpublic.images.manifest import (
     ATTESTATION_OF,
+    MAX_ENTRIES,
     MAX_MANIFEST_SIZE,
     check_manifest_type,
     parse_entries,
@@ -28,7 +29,7 @@ from aioecrpublic.images.source import SourceLifecycle
 from aioecrpublic.images.threads import acquire_in_thread, finish_in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from aioecrpublic.images.files import Files
     from aioecrpublic.images.handles import FileRange
@@ -40,6 +41,8 @@ CONTAINERD_NAME = "io.containerd.image.name"
 _LAYOUT_FILE = "oci-layout"
 _INDEX_FILE = "index.json"
 _LAYOUT_VERSION = "1.0.0"
+MAX_REFERRER_BYTES = 32 * 1024 * 1024
+"""Bytes of all manifests of a layout that are searched for what is attached to its image."""
 _MAX_LAYOUT_FILE = 64 * 1024
 
 
@@ -53,8 +56,10 @@ class LayoutSource(SourceLifecycle):
         self._files = files
         self._reference = reference
         self._entries: tuple[Descriptor, ...] = ()
+        self._by_name: dict[str, list[Descriptor]] = {}
         self._root: Descriptor | None = None
         self._kept: dict[str, bytes] = {}
+        self._by_subject: dict[str, dict[str, Descriptor]] | None = None
         self._opening = asyncio.Lock()
         self._closed = False
 
@@ -95,7 +100,7 @@ class LayoutSource(SourceLifecycle):
         an index tagged by the referrers tag schema (OCI distribution specification): `sha256-HEX`.
 
         Raises:
-            ImageError: a manifest in the layout is malformed.
+            ImageError: a manifest in the layout is malformed, or there are too many to be searched.
         """
         await self.open()
         return await asyncio.to_thread(self._referrers, digest)
@@ -105,11 +110,16 @@ class LayoutSource(SourceLifecycle):
 
         These are signatures (`sha256-HEX.sig`), attestations (`.att`) and SBOMs (`.sbom`), copied into the
         layout like any other image.
+
+        Raises:
+            ImageError: different manifests have one of these names.
         """
         await self.open()
-        names = cosign_names(digest, self.name)
-        found = {entry.annotations.get(REF_NAME): entry for entry in self._entries}
-        return {name: found[name] for name in names if name in found}
+        found: dict[str, Descriptor] = {}
+        for name in cosign_names(digest, self.name):
+            if named := self._by_name.get(name):
+                found[name] = choose_entry(named, name, self._files.name)
+        return found
 
     async def close(self) -> None:
         """Close the layout and every blob opened from it."""
@@ -135,6 +145,8 @@ class LayoutSource(SourceLifecycle):
         where = f"{self._files.name}: {_INDEX_FILE}"
         document = jsondoc.parse_object(raw, where)
         self._entries = parse_entries(document, where)
+        for entry in self._entries:
+            self._by_name.setdefault(entry.annotations.get(REF_NAME, ""), []).append(entry)
         if self._reference is None and _are_one_image(self._entries):
             return self._keep(raw, jsondoc.text(document, "mediaType", where) or OCI_INDEX)
         return choose_entry(self._entries, self._reference, self._files.name)
@@ -194,32 +206,49 @@ class LayoutSource(SourceLifecycle):
 
     def _referrers(self, digest: str) -> tuple[Descriptor, ...]:
         check_digest(digest, "referrers")
-        fallback = digest.replace(":", "-")
-        found: dict[str, Descriptor] = {}
-        for entry in self._entries:
-            if entry.annotations.get(REF_NAME) == fallback and entry.media_type in INDEXES:
-                candidates: Sequence[Descriptor] = self._parse(entry).manifests
-            else:
-                candidates = [entry]
-            for candidate in candidates:
-                referrer = self._as_referrer(candidate, digest)
-                if referrer is not None:
-                    found.setdefault(referrer.digest, referrer)
-        return tuple(found.values())
+        if self._by_subject is None:
+            self._by_subject = self._read_referrers()
+        return tuple(self._by_subject.get(digest, {}).values())
 
-    def _as_referrer(self, candidate: Descriptor, digest: str) -> Descriptor | None:
+    def _read_referrers(self) -> dict[str, dict[str, Descriptor]]:
+        """Return all referrers, by the digest of their subject and by their own."""
+        found: dict[str, dict[str, Descriptor]] = {}
+        size = 0
+        for count, (about, candidate) in enumerate(self._candidates(), 1):
+            size += candidate.size
+            if count > MAX_ENTRIES or size > MAX_REFERRER_BYTES:
+                raise ImageError(
+                    f"{self._files.name}: more than {MAX_ENTRIES} manifests or {MAX_REFERRER_BYTES} bytes of "
+                    "them to be searched for what is attached to the image"
+                )
+            subject, referrer = self._as_referrer(candidate)
+            if subject is not None and about in {None, subject}:
+                found.setdefault(subject, {}).setdefault(referrer.digest, referrer)
+        return found
+
+    def _candidates(self) -> Iterator[tuple[str | None, Descriptor]]:
+        """Yield what may be a referrer, with the only digest that it may refer to, if there is one."""
+        for entry in self._entries:
+            about = (entry.annotations.get(REF_NAME) or "").replace("-", ":", 1)
+            if entry.media_type in INDEXES and is_digest(about):
+                for child in self._parse(entry).manifests:
+                    yield about, child
+            else:
+                yield None, entry
+
+    def _as_referrer(self, candidate: Descriptor) -> tuple[str | None, Descriptor]:
+        """Return the digest of what a manifest refers to, None if nothing, and what listing it would say."""
         if candidate.media_type not in INDEXES | IMAGE_MANIFESTS:
             # An index may list anything (OCI image specification, image-index.md, "manifests").
-            return None
+            return None, candidate
         manifest = self._parse(candidate)
-        if manifest.subject is None or manifest.subject.digest != digest:
-            return None
         config_type = None if manifest.config is None else manifest.config.media_type
-        return attrs.evolve(
+        described = attrs.evolve(
             candidate,
             artifact_type=manifest.artifact_type or config_type,
             annotations={**manifest.annotations, **candidate.annotations},
         )
+        return None if manifest.subject is None else manifest.subject.digest, described
 
     def _parse(self, descriptor: Descriptor) -> Manifest:
         where = f"{self._files.name}: manifest {descriptor.digest}"

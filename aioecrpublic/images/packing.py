@@ -30,7 +30,7 @@ CHUNK = 1024 * 1024
 MAX_ZSTD_WINDOW_LOG = 25
 """32 MiB, which all levels of zstd up to 20 keep to; the decoder holds a window in memory."""
 
-MAX_XZ_MEMORY = 128 * 1024 * 1024
+MAX_XZ_MEMORY = 80 * 1024 * 1024
 """Bytes that the decoder may take; all presets of xz keep to 65 MiB (xz(1), "-0 ... -9")."""
 
 MAX_EMPTY_MEMBERS = 10_000

@@ -43,6 +43,8 @@ def test_no_bytes_end_in_anything_but_a_document_or_an_image_error(raw: bytes) -
         (b'{"a": "\xc3"}', r"not UTF-8 text \(byte 7\)"),
         (b"\xef\xbb\xbf{}", "not valid JSON"),
         (b'{"size": NaN}', "NaN is no JSON value"),
+        (b'{"size": 1e999}', "the number '1e999' is too large"),
+        (b'{"size": -' + b"9" * 400 + b".0}", "the number '-999.* is too large"),
         (b'{"size": -Infinity}', "-Infinity is no JSON value"),
         (b'{"size": ' + b"9" * 5000 + b"}", "not valid JSON: Exceeds the limit"),
         (b'{"a": 1, "b": {"c": 1, "c": 2}}', "the member 'c' is there twice"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aioecrpublic.images import Descriptor, ImageError, ImageSource, OCILayout, load_image, open_image
+from aioecrpublic.images import layout as module
 from aioecrpublic.images.layout import CONTAINERD_NAME
 from tests.images.helpers import assert_holds, edit, error_of, first_entry, read_blob
 from tests.support.oci import (
@@ -493,6 +494,57 @@ class TestReferrers:
             assert await source.referrers("sha256:" + "0" * 64) == ()
             with pytest.raises(ImageError, match="is no digest"):
                 await source.referrers("latest")
+
+    async def test_a_fallback_tag_is_about_one_manifest(self, directory: Path) -> None:
+        builder = LayoutBuilder(directory)
+        image, other = (builder.tag(builder.image([random_layer(n)]), f"{n}.0") for n in (1, 2))
+        sbom = builder.artifact(image, b"sbom", "application/spdx+json")
+        builder.tag(builder.index([sbom, sbom]), other.digest.replace(":", "-"))
+        async with OCILayout(directory, "1.0") as source:
+            assert await source.referrers(image.digest) == ()
+            assert await source.referrers(other.digest) == ()
+
+    async def test_each_manifest_is_read_once_for_all_that_are_asked_about(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        builder = LayoutBuilder(directory)
+        images = [builder.tag(builder.image([random_layer(n)]), f"{n}.0") for n in range(5)]
+        for image in images:
+            builder.tag(builder.artifact(image, b"sbom", "application/spdx+json"), None)
+        async with OCILayout(directory, "1.0") as source:
+            for image in images:
+                assert len(await source.referrers(image.digest)) == 1
+            monkeypatch.setattr(source, "_parse", None)
+            for image in images:
+                assert len(await source.referrers(image.digest)) == 1
+
+    async def test_a_search_without_end_is_refused(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        builder = LayoutBuilder(directory)
+        image = builder.tag(builder.image([random_layer(10)]), "1.0")
+        builder.tag(builder.artifact(image, b"sbom", "application/spdx+json"), None)
+        for name, limit in (("MAX_REFERRER_BYTES", 700), ("MAX_ENTRIES", 1)):
+            with monkeypatch.context() as patch:
+                patch.setattr(module, name, limit)
+                async with OCILayout(directory, "1.0") as source:
+                    with pytest.raises(ImageError, match=r"to be searched for what is attached to the image"):
+                        await source.referrers(image.digest)
+
+    async def test_two_signatures_of_one_name(self, directory: Path) -> None:
+        builder = LayoutBuilder(directory)
+        image = builder.tag(builder.image([random_layer(10)]), "1.0")
+        name = f"{image.digest.replace(':', '-')}.sig"
+        one = builder.tag(builder.image([random_layer(11)]), name)
+        edit(directory / "index.json", lambda index: index.update(manifests=[*builder.entries()] * 2))
+        async with OCILayout(directory, "1.0") as source:
+            assert (await source.cosign_tags(image.digest))[name].digest == one.digest
+        entries = builder.entries()
+        builder.tag(builder.image([random_layer(12)]), name)
+        edit(directory / "index.json", lambda index: index.update(manifests=[*entries, *builder.entries()]))
+        async with OCILayout(directory, "1.0") as source:
+            with pytest.raises(ImageError, match=f"images are called '{name[:20]}"):
+                await source.cosign_tags(image.digest)
 
     async def test_what_is_no_manifest_refers_to_nothing(self, directory: Path) -> None:
         builder = LayoutBuilder(directory)
