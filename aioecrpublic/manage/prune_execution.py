@@ -25,6 +25,8 @@ CHANGED = "ChangedSincePlan"
 """The code of an image that is not what the plan shows any more."""
 REQUIRED = "RequiredByRemainingImage"
 """The code of an image that belongs to one which is still there."""
+NO_EFFECT = "NotDeleted"
+"""The code of an image that is there as before, though the service has not refused to delete it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -34,7 +36,7 @@ class PruneFailure:
     Attributes:
         image: The image.
         code: The service's code, such as ``ImageReferencedByManifestList``; the name of an exception such as
-            ``ConnectError``; ``ChangedSincePlan`` or ``RequiredByRemainingImage``.
+            ``ConnectError``; ``ChangedSincePlan``, ``RequiredByRemainingImage`` or ``NotDeleted``.
         reason: Why, in words.
     """
 
@@ -182,8 +184,10 @@ class _Execution:
             if found is None:
                 self._deleted.append(image)
                 continue
-            code, reason = outcome.problems.get(image.digest, (CHANGED, ""))
-            self._fail(image, code, "; ".join(filter(None, (reason, _change(image, found)))))
+            change = _change(image, found)
+            nothing_said = (CHANGED, "") if change else (NO_EFFECT, "it is there as before")
+            code, reason = outcome.problems.get(image.digest, nothing_said)
+            self._fail(image, code, "; ".join(filter(None, (reason, change))))
 
     def _report_unseen(self, batch: Sequence[PlannedImage], outcome: _Outcome, error: ECRPublicError) -> None:
         """Report a batch that could not be looked at after its deletion was asked for."""

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
+from aioecrpublic import Credentials, ECRPublicClient
+from aioecrpublic._common.oci import DOCKER_MANIFEST
 from aioecrpublic.errors import RepositoryNotFoundException
 from aioecrpublic.local import Fault, LocalECRPublic
 from aioecrpublic.manage import PruneRules, execute_prune, plan_prune
-from aioecrpublic.types import ImageIdentifier
+from aioecrpublic.manage.prune_plan import decide
+from aioecrpublic.types import ImageDetail, ImageIdentifier
 from tests.manage.helpers import Repository
 from tests.push.helpers import REPOSITORY, Wire, connect, tags_of
+from tests.support import wire as service
 from tests.support.oci import random_layer
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from tests.support.oci import BuiltImage
 
 ALL = PruneRules(keep_newest=0)
+LOOSE = PruneRules(untagged_only=True)
 
 
 async def planned(repository: Repository, rules: PruneRules = ALL) -> PrunePlan:
@@ -150,6 +155,27 @@ async def test_what_nobody_says_is_not_guessed(server: LocalECRPublic, repositor
     )
     assert codes(result.unconfirmed) == {index.digest: "ConnectError"}
     assert codes(result.failures) == dict.fromkeys(set(index.manifests) - {index.digest}, "ServerException")
+    assert result.deleted == ()
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+async def test_what_is_shown_counts_more_than_what_was_said(*, confirmed: bool) -> None:
+    image = ImageDetail(image_digest=f"sha256:{'a' * 64}", image_manifest_media_type=DOCKER_MANIFEST)
+    plan = decide("team/app", {str(image.image_digest): image}, {str(image.image_digest): set()}, LOOSE, None)
+    shown = {"imageDigest": image.image_digest}
+
+    def say(asked: service.Received) -> bytes:
+        if asked.operation == "DescribeImages":
+            return service.answer({"imageDetails": [shown]})
+        return service.answer({"imageIds": [shown] if confirmed else []})
+
+    async with (
+        service.Wire() as wire,
+        ECRPublicClient("us-east-1", wire.url, Credentials("a", "b")) as client,
+    ):
+        wire.default = say
+        result = await execute_prune(client, plan)
+    assert codes(result.failures) == {image.image_digest: "NotDeleted"}
     assert result.deleted == ()
 
 
