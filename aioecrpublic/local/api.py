@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import hashlib
 import re
 import uuid
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +15,7 @@ from aioecrpublic._runtime.errors import ServiceError
 from aioecrpublic._runtime.serde import MissingMemberError, Serde, SerdeError
 from aioecrpublic._runtime.validate import problems
 from aioecrpublic.local.disk import NO_SPACE, is_no_space
+from aioecrpublic.local.logs import log, log_failure
 from aioecrpublic.local.operations import FREEING_ROOM, HANDLERS, TAKING_ROOM
 from aioecrpublic.local.operations.policies import authorize
 from aioecrpublic.local.state import Context
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from aioecrpublic.local.signature import Claim, SignatureCheck
     from aioecrpublic.local.state import State
 
-_log = logging.getLogger("aioecrpublic.local")
 # base64 of the largest part, and the JSON around it.
 _LARGEST_PART: Final = 4 * (20_971_520 // 3 + 1) + 64 * 1024
 # A manifest of 4 MiB of which every character is escaped.
@@ -51,14 +51,23 @@ class ApiReply:
         return {"Content-Type": SERVICE.content_type, "x-amzn-RequestId": self.request_id}
 
 
-@attrs.frozen
+@attrs.define
 class ApiCall:
-    """A request whose body is worth reading."""
+    """A request whose body is worth reading.
+
+    Attributes:
+        operation: What is called.
+        path: The path of its URL.
+        headers: Its headers, by their names in lower case.
+        claim: What they say about its signature.
+        is_verified: Whether the signature has turned out to be right.
+    """
 
     operation: Operation[Any, Any]
     path: str
     headers: Mapping[str, str]
     claim: Claim
+    is_verified: bool = False
 
     @property
     def largest_body(self) -> int:
@@ -100,6 +109,17 @@ class Api:
         self._quotas.take(claim.identity.account, operation.name)
         return ApiCall(operation, path, headers, claim)
 
+    def verify_early(self, call: ApiCall) -> None:
+        """Verify the signature before the body has come, if the request says what the body's hash will be.
+
+        Raises:
+            ServiceError: The signature is wrong.
+        """
+        declared = self._signatures.declared_hash(call.headers)
+        if declared is not None:
+            self._signatures.verify(call.claim, call.path, call.headers, declared)
+            call.is_verified = True
+
     def answer(self, call: ApiCall, body: bytes | bytearray) -> ApiReply:
         """The reply to a request; whatever goes wrong is one too. Blocks: it hashes, decodes and writes."""
         request_id = str(uuid.uuid4())
@@ -109,9 +129,9 @@ class Api:
             return self.refuse(error, request_id)
         except Exception as error:  # noqa: BLE001 - a server answers its own faults too
             if is_no_space(error):
-                _log.warning("%s failed, request %s: %s", call.operation.name, request_id, NO_SPACE)
+                log.warning("%s failed, request %s: %s", call.operation.name, request_id, NO_SPACE)
                 return self.refuse(_no_space(), request_id)
-            _log.exception("%s failed, request %s", call.operation.name, request_id)
+            log_failure(f"{call.operation.name} failed, request {request_id}", error)
             return self.refuse(ServerException("Internal failure"), request_id)
 
     def refuse(self, error: ServiceError, request_id: str | None = None) -> ApiReply:
@@ -120,7 +140,9 @@ class Api:
 
     def _call(self, call: ApiCall, body: bytes | bytearray) -> bytes:
         operation = call.operation
-        caller = self._signatures.verify(call.claim, call.path, call.headers, body)
+        payload_hash = hashlib.sha256(body).hexdigest()
+        caller = self._signatures.verify(call.claim, call.path, call.headers, payload_hash)
+        call.is_verified = True
         try:
             request = self._serde.decode_request(operation, body)
         except MissingMemberError as error:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from aioecrpublic._runtime.errors import ServiceError
-from aioecrpublic.local.listening import BodyTimeoutError, BodyTooLargeError, read_body
+from aioecrpublic.local.bodies import BodyBrokenError, BodyTimeoutError, BodyTooLargeError
+from aioecrpublic.local.connections import trust
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 
     from multidict import CIMultiDictProxy
 
-    from aioecrpublic.local.api import Api, ApiCall, ApiReply
-    from aioecrpublic.local.state import Settings
+    from aioecrpublic.local.api import Api, ApiReply
+    from aioecrpublic.local.bodies import BodyMemory
 
+# What is this small is there before its signature could have been verified without it.
+_SMALL: Final = 64 * 1024
 _LARGE: Final = 1024 * 1024
-# Each takes as much memory as its body and its part together, and its thread keeps that for the next.
+# Each takes as much memory as its part, and its thread keeps that for the next.
 LARGE_AT_ONCE: Final = 4
 
 
@@ -31,7 +34,7 @@ class ApiSide:
 
     Args:
         api: The operations.
-        settings: How long to wait for bodies.
+        bodies: The memory for bodies.
         clock: The registry's, by which clients whose own is off set it right.
         threads: Where the operations run.
         large: Where those with large bodies run.
@@ -40,17 +43,16 @@ class ApiSide:
     def __init__(
         self,
         api: Api,
-        settings: Settings,
+        bodies: BodyMemory,
         clock: Callable[[], dt.datetime],
         threads: Executor,
         large: Executor,
     ) -> None:
         self._api = api
         self._clock = clock
-        self._settings = settings
         self._threads = threads
         self._large_threads = large
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._bodies = bodies
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """The reply to a request."""
@@ -62,6 +64,8 @@ class ApiSide:
             )
         except BodyTimeoutError:
             error = ServiceError("The request took too long", code="RequestTimeoutException", status=408)
+        except BodyBrokenError:
+            error = ServiceError("The request's body cannot be read", code="SerializationException")
         except ServiceError as refused:
             error = refused
         response = self.refuse(error)
@@ -78,19 +82,19 @@ class ApiSide:
         if request.method != "POST" or request.rel_url.raw_path != "/":
             raise ServiceError("", code="UnknownOperationException", status=404)
         call = self._api.accept(request.raw_path, _joined(request.headers))
-        size = request.content_length
-        if size is not None and size <= _LARGE:
-            return await self._run(self._threads, request, call)
-        async with self._large:
-            return await self._run(self._large_threads, request, call)
+        loop = asyncio.get_running_loop()
+        if request.content_length is None or request.content_length > _SMALL:
+            await loop.run_in_executor(self._threads, self._api.verify_early, call)
+        async with self._bodies.read(request, call.largest_body) as body:
+            threads = self._threads if len(body) <= _LARGE else self._large_threads
+            reply = await loop.run_in_executor(threads, self._api.answer, call, body)
+        if call.is_verified:
+            trust(request)
+        return reply
 
     def _response(self, reply: ApiReply) -> web.Response:
         date = format_datetime(self._clock(), usegmt=True)
         return web.Response(status=reply.status, body=reply.body, headers=reply.headers | {"Date": date})
-
-    async def _run(self, threads: Executor, request: web.BaseRequest, call: ApiCall) -> ApiReply:
-        body = await read_body(request, call.largest_body, self._settings.idle_timeout)
-        return await asyncio.get_running_loop().run_in_executor(threads, self._api.answer, call, body)
 
 
 def _joined(headers: CIMultiDictProxy[str]) -> Mapping[str, str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from aioecrpublic.local.disk import NO_SPACE
+from aioecrpublic.local.logs import log, log_failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from aioecrpublic.local.database import Cursor
     from aioecrpublic.local.state import State
 
-_log = logging.getLogger("aioecrpublic.local")
 # Files that are removed in one transaction, so that nobody waits for many.
 _BATCH: Final = 64
 
@@ -26,7 +25,7 @@ def clear_up(state: State) -> None:
     state.disk.free(lambda: _forget_lost_uploads(state))
     drop_unnamed(state, state.blobs.uploads(), state.blobs.digests())
     if not state.disk.reserve_room():
-        _log.warning("%s Until there is, the registry only reads and deletes.", NO_SPACE)
+        log.warning("%s Until there is, the registry only reads and deletes.", NO_SPACE)
 
 
 def sweep(state: State) -> None:
@@ -62,8 +61,8 @@ async def sweeping(state: State, threads: Executor) -> AsyncGenerator[None, None
             await asyncio.sleep(state.settings.sweep_interval)
             try:
                 await loop.run_in_executor(threads, sweep, state)
-            except Exception:  # noqa: BLE001 - the next time may be better
-                _log.exception("collecting garbage failed")
+            except Exception as error:  # noqa: BLE001 - the next time may be better
+                log_failure("collecting garbage failed", error)
 
     task = asyncio.create_task(work())
     try:

@@ -21,6 +21,7 @@ from aioecrpublic.local.accounts import DEFAULT_CREDENTIALS, Accounts
 from aioecrpublic.local.api import Api
 from aioecrpublic.local.apiside import LARGE_AT_ONCE, ApiSide
 from aioecrpublic.local.blobs import BlobStore
+from aioecrpublic.local.bodies import BodyMemory
 from aioecrpublic.local.datadir import claim, open_database
 from aioecrpublic.local.disk import Disk, Reserve
 from aioecrpublic.local.faults import FaultSchedule
@@ -224,9 +225,10 @@ class LocalECRPublic:
     def _handler(self, state: State, threads: Executor, large: Executor) -> Handler:
         """What answers each request, by its path."""
         signatures = SignatureCheck(self._accounts, SERVICE.signing_name, state.clock)
-        api = ApiSide(Api(state, signatures, self._quotas), state.settings, state.clock, threads, large)
+        bodies = BodyMemory(state.settings.idle_timeout)
+        api = ApiSide(Api(state, signatures, self._quotas), bodies, state.clock, threads, large)
         logos = Logos(state, threads)
-        v2 = V2Side(state, threads)
+        v2 = V2Side(state, bodies, threads)
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             path = request.rel_url.raw_path

@@ -6,7 +6,6 @@ botocore computes the signature that should be there, over the headers that the 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import hmac
 import re
 from typing import TYPE_CHECKING, Final
@@ -28,6 +27,7 @@ _ALLOWED_SKEW: Final = dt.timedelta(minutes=5)
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html: Host and every
 # X-Amz header has to be signed. Of those only the target says what is to be done; clients leave out others.
 _MUST_BE_SIGNED: Final = {"host": "'Host' or ':authority'", "x-amz-target": "'X-Amz-Target'"}
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
 _FORMAT: Final = "%Y%m%dT%H%M%SZ"
 _HEADER: Final = re.compile(
     r"AWS4-HMAC-SHA256\s+Credential=(?P<key>[^/,\s]+)/(?P<day>[0-9]{8})/(?P<region>[^/,\s]+)/(?P<service>[^/,\s]+)"
@@ -103,20 +103,26 @@ class SignatureCheck:
                 raise _refused(f"{shown} must be a 'SignedHeader' in the AWS Authorization.")
         return Claim(identity, stamp, match["region"], signed, match["signature"])
 
-    def verify(self, claim: Claim, path: str, headers: Mapping[str, str], body: bytes | bytearray) -> Caller:
+    @staticmethod
+    def declared_hash(headers: Mapping[str, str]) -> str | None:
+        """Return the hash that a request says its body has, if it says so."""
+        declared = headers.get("x-amz-content-sha256", "")
+        return declared if _HASH.fullmatch(declared) else None
+
+    def verify(self, claim: Claim, path: str, headers: Mapping[str, str], payload_hash: str) -> Caller:
         """Who signed the request.
 
         Args:
             claim: What its headers say.
             path: The path of its URL.
             headers: Its headers, by their names in lower case.
-            body: Its body.
+            payload_hash: The SHA-256 of its body, in hexadecimal digits.
 
         Raises:
             ServiceError: The signature is not the one that this request has to have.
         """
         try:
-            expected = self._expected(claim, path, headers, body)
+            expected = self._expected(claim, path, headers, payload_hash)
         except UnicodeEncodeError:
             expected = ""
         if not hmac.compare_digest(expected, claim.signature):
@@ -126,12 +132,11 @@ class SignatureCheck:
             )
         return Caller(claim.identity, claim.region)
 
-    def _expected(self, claim: Claim, path: str, headers: Mapping[str, str], body: bytes | bytearray) -> str:
+    def _expected(self, claim: Claim, path: str, headers: Mapping[str, str], payload_hash: str) -> str:
         """The signature that the request should have."""
         request = AWSRequest(method="POST", url=f"http://unused{path}")
         for name in claim.signed:
             request.headers[name] = headers.get(name, "")
-        payload_hash = hashlib.sha256(body).hexdigest()
         declared = headers.get("x-amz-content-sha256")
         if declared is not None and not hmac.compare_digest(declared.encode(), payload_hash.encode()):
             raise _refused("The provided 'x-amz-content-sha256' header does not match what was computed.")

@@ -45,6 +45,7 @@ class Settings:
         smallest_part: Bytes that every part but the last must have.
         upload_lifetime: How long an upload, or a layer that no image has, may rest before it is forgotten.
         idle_timeout: Seconds that a connection may be silent, or a request be in coming.
+        most_connections: Connections at most; one that rests is given up for a new one.
         sweep_interval: Seconds between two collections of garbage.
         largest_layer: Bytes of a layer at most.
         most_parts: Parts of a layer at most.
@@ -56,6 +57,7 @@ class Settings:
     smallest_part: int = 5 * 1024 * 1024
     upload_lifetime: dt.timedelta = dt.timedelta(hours=24)
     idle_timeout: float = 60.0
+    most_connections: int = 500
     sweep_interval: float = 60.0
     # https://docs.aws.amazon.com/AmazonECR/latest/public/public-service-quotas.html
     largest_layer: int = 10_000 * 1024 * 1024

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from aioecrpublic._runtime.errors import ConfigurationError, ServiceError
+from aioecrpublic.local.connections import hang_up
 from aioecrpublic.local.faults import FaultKind
-from aioecrpublic.local.listening import hang_up
 from aioecrpublic.local.v2.errors import V2Error
 from aioecrpublic.local.v2.routes import route
 from aioecrpublic.local.v2.side import TOKENS

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from aiohttp import web
 
+from aioecrpublic.local.bodies import TransferTimeout
 from aioecrpublic.local.reading import read_at
 from aioecrpublic.local.threads import run_to_its_end
 from aioecrpublic.local.v2.errors import API_VERSION, V2Error, unknown_blob, unknown_name
@@ -64,12 +64,14 @@ class Blobs:
         return response
 
     async def _send(self, response: web.StreamResponse, file: BinaryIO, part: range) -> None:
-        """Send a part of a file; a reader that takes nothing for long loses its connection."""
+        """Send a part of a file; a reader that is too slow loses its connection."""
+        timeout = TransferTimeout(self._state.settings.idle_timeout)
         for start in range(part.start, part.stop, _SLICE):
             try:
                 data = await read_at(self._threads, file, start, min(_SLICE, part.stop - start))
-                async with asyncio.timeout(self._state.settings.idle_timeout):
+                async with timeout.waiting():
                     await response.write(data)
+                timeout.moved(len(data))
             except EOFError:
                 raise ConnectionAbortedError("a blob is shorter than it was") from None
             except TimeoutError:

@@ -16,7 +16,6 @@ from aioecrpublic._generated.errors import (
     LimitExceededException,
     ReferencedImagesNotFoundException,
 )
-from aioecrpublic.local.listening import read_body
 from aioecrpublic.local.manifests import inspect
 from aioecrpublic.local.operations.images import digest_of, store
 from aioecrpublic.local.v2.errors import API_VERSION, V2Error, unknown_name, wrong_digest
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     import sqlite3
     from concurrent.futures import Executor
 
+    from aioecrpublic.local.bodies import BodyMemory
     from aioecrpublic.local.database import Cursor
     from aioecrpublic.local.manifests import ManifestFacts
     from aioecrpublic.local.state import State
@@ -41,12 +41,14 @@ class Manifests:
 
     Args:
         state: The registry.
+        bodies: The memory for bodies.
         threads: Where the database is asked.
         access: Who may put.
     """
 
-    def __init__(self, state: State, threads: Executor, access: Access) -> None:
+    def __init__(self, state: State, bodies: BodyMemory, threads: Executor, access: Access) -> None:
         self._state = state
+        self._bodies = bodies
         self._threads = threads
         self._access = access
 
@@ -79,9 +81,9 @@ class Manifests:
             V2Error: It is not a manifest, or what it refers to is not there.
         """
         await self._run(self._check, request, where, account)
-        body = await read_body(request, LARGEST_MANIFEST, self._state.settings.idle_timeout)
         media_type = request.headers.get("Content-Type", "").partition(";")[0].strip() or None
-        digest, facts = await self._run(self._put, where, bytes(body), media_type)
+        async with self._bodies.read(request, LARGEST_MANIFEST) as body:
+            digest, facts = await self._run(self._put, where, bytes(body), media_type)
         headers = {
             **API_VERSION,
             "Location": f"{where.path}/manifests/{digest}",

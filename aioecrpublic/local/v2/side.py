@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from aioecrpublic._common.text import printable
+from aioecrpublic.local.bodies import BodyBrokenError, BodyTimeoutError, BodyTooLargeError
+from aioecrpublic.local.connections import trust
 from aioecrpublic.local.disk import NO_SPACE, is_no_space
-from aioecrpublic.local.listening import BodyTimeoutError, BodyTooLargeError
+from aioecrpublic.local.logs import log, log_failure
 from aioecrpublic.local.threads import run_to_its_end
-from aioecrpublic.local.v2.access import Access
+from aioecrpublic.local.v2.access import ANYBODY, Access
 from aioecrpublic.local.v2.blobs import Blobs
 from aioecrpublic.local.v2.errors import API_VERSION, V2Error, unsupported
 from aioecrpublic.local.v2.manifests import Manifests
@@ -23,12 +25,12 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from typing import TypeAlias
 
+    from aioecrpublic.local.bodies import BodyMemory
     from aioecrpublic.local.state import State
     from aioecrpublic.local.v2.routes import Route
 
     Handler: TypeAlias = Callable[[web.BaseRequest, Route, str], Awaitable[web.StreamResponse]]
 
-_log = logging.getLogger("aioecrpublic.local")
 _TAKING_ROOM: Final = frozenset({"PATCH", "POST", "PUT"})
 TOKENS: Final = frozenset({"/token/", "/token"})
 
@@ -38,14 +40,15 @@ class V2Side:
 
     Args:
         state: The registry.
+        bodies: The memory for bodies.
         threads: Where the work is done that would hold up the loop.
     """
 
-    def __init__(self, state: State, threads: Executor) -> None:
+    def __init__(self, state: State, bodies: BodyMemory, threads: Executor) -> None:
         self._disk = state.disk
         self._threads = threads
         self._access = Access(state)
-        manifests = Manifests(state, threads, self._access)
+        manifests = Manifests(state, bodies, threads, self._access)
         blobs = Blobs(state, threads)
         uploads = Uploads(state, threads, self._access)
         self._handlers: dict[tuple[str, str], Handler] = {
@@ -78,14 +81,16 @@ class V2Side:
             refused = V2Error(413, "SIZE_INVALID", "the body is too large")
         except BodyTimeoutError:
             refused = V2Error(408, "BLOB_UPLOAD_INVALID", "the body took too long")
+        except BodyBrokenError:
+            refused = V2Error(400, "BLOB_UPLOAD_INVALID", "the body cannot be read")
         except (ConnectionError, web.PayloadAccessError):
             raise
         except Exception as error:  # noqa: BLE001 - a server answers its own faults too
             if is_no_space(error):
-                _log.warning("%s failed: %s", request.method, NO_SPACE)
+                log.warning("%s failed: %s", printable(request.method), NO_SPACE)
                 refused = V2Error(507, "UNKNOWN", NO_SPACE)
             else:
-                _log.exception("%s %s failed", request.method, request.path)
+                log_failure(f"{request.method} {request.path} failed", error)
                 refused = V2Error(500, "UNKNOWN", "internal failure")
         response = refused.response()
         if not request.content.at_eof():
@@ -100,6 +105,8 @@ class V2Side:
                 raise unsupported()
             return self._access.token(request)
         account = self._access.account(request)
+        if account != ANYBODY:
+            trust(request)
         if path in {"/v2", "/v2/"}:
             return web.Response(
                 body=json.dumps({}).encode(), content_type="application/json", headers=API_VERSION

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from aioecrpublic.local.bodies import BodyTooLargeError, body_of
 from aioecrpublic.local.holds import Holds
-from aioecrpublic.local.listening import BodyTooLargeError, body_of
 from aioecrpublic.local.operations.layers import add_layer, add_upload, keep_layer
 from aioecrpublic.local.threads import run_to_its_end
 from aioecrpublic.local.v2.errors import API_VERSION, V2Error, unknown_name, unknown_upload, wrong_digest

@@ -1,0 +1,46 @@
+"""What the registry logs: one line for each thing, harmless whatever a peer has put into it."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import TYPE_CHECKING, Final
+
+from aiohttp.abc import AbstractAccessLogger
+
+from aioecrpublic._common.text import printable
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+log: Final = logging.getLogger("aioecrpublic.local")
+ACCESS_LOG: Final = logging.getLogger("aioecrpublic.local.access")
+
+
+def log_failure(what: str, error: BaseException) -> None:
+    """Log a failure of the registry's own, with its traceback."""
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    log.error("%s", "\n".join([printable(what), *map(printable, lines)]))
+
+
+class AccessLogger(AbstractAccessLogger):
+    """Logs each request that was answered."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything is logged."""
+        return self.logger.isEnabledFor(logging.INFO)
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """Log a request and its response."""
+        line = f"{request.method} {request.path_qs} HTTP/{request.version.major}.{request.version.minor}"
+        agent = request.headers.get("User-Agent", "-")
+        self.logger.info(
+            '%s "%s" %d %d "%s" %.6f',
+            request.remote,
+            printable(line),
+            response.status,
+            response.body_length,
+            printable(agent),
+            time,
+        )
