@@ -195,11 +195,15 @@ class Authorizer:
                 headers={},
                 authorization=credentials.basic if credentials else None,
             )
-        await check_transient(response)
-        if response.status != _OK:
-            error = _RefusedError if response.status in _REFUSED else ImageError
-            raise error(f"{what}: {await failure(response)}")
-        return _authorization(jsondoc.parse_object(await read_body(response, _MAX_ANSWER, what), what), what)
+        try:
+            await check_transient(response)
+            if response.status != _OK:
+                error = _RefusedError if response.status in _REFUSED else ImageError
+                raise error(f"{what}: {await failure(response)}")
+            answer = await read_body(response, _MAX_ANSWER, what)
+        finally:
+            response.close()
+        return _authorization(jsondoc.parse_object(answer, what), what)
 
     def _parameter(self, challenge: Challenge, name: str) -> str:
         value = challenge.parameters.get(name, "")
