@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypedDict
 import aiohttp
 import attrs
 
-from aioecrpublic._common.http_errors import hide_secrets
+from aioecrpublic._common.http_errors import hide_in_text, hide_secrets
 from aioecrpublic._common.resolver import DaemonResolver
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ class Connections:
         proxy: Proxy | None = None,
         settings: Settings,
         repeatable: bool,
+        secrets: tuple[str, ...] = (),
     ) -> Response:
         """Send a request and return its response, the body unread; redirects are not followed.
 
@@ -135,6 +136,7 @@ class Connections:
             settings: What aiohttp has to do otherwise than by default.
             repeatable: Whether the request may be sent twice where the pool's connection was dead: it changes
                 nothing.
+            secrets: What no error is to show, besides what is secret in the headers.
 
         Raises:
             aiohttp.ClientError: There is no connection, it broke, or what came is no reply.
@@ -160,12 +162,12 @@ class Connections:
                         **settings,
                         **route,
                     )
-                return Response(response, exchange, sent)
+                return Response(response, exchange, sent, secrets)
             except BaseException as error:
                 exchange.abort()
                 dead = not self.closed and exchange.found_dead(error)
                 if not (dead and repeatable):
-                    hide_secrets(error, url, sent)
+                    hide_secrets(error, url, sent, secrets)
                     raise
                 repeatable = False
             finally:
@@ -183,14 +185,19 @@ class Response:
         url: Where it came from.
     """
 
-    __slots__ = ("_exchange", "_left", "_response", "_sent", "headers", "reason", "status", "url")
+    __slots__ = ("_exchange", "_left", "_response", "_secrets", "_sent", "headers", "reason", "status", "url")
 
     def __init__(
-        self, response: aiohttp.ClientResponse, exchange: _Exchange, sent: Mapping[str, str]
+        self,
+        response: aiohttp.ClientResponse,
+        exchange: _Exchange,
+        sent: Mapping[str, str],
+        secrets: tuple[str, ...],
     ) -> None:
         self._response = response
         self._exchange = exchange
         self._sent = sent
+        self._secrets = secrets
         # Seconds that the body may still be waited for.
         self._left = exchange.read
         self.status = response.status
@@ -202,6 +209,10 @@ class Response:
     def content_length(self) -> int | None:
         """What the reply says of its body's length."""
         return self._response.content_length
+
+    def hide_secrets(self, text: str) -> str:
+        """Return what the peer says, without what it may have sent back of the request's secrets."""
+        return hide_in_text(text, self.url, self._sent, self._secrets)
 
     async def read(self, size: int = -1) -> bytes:
         """Return the next bytes of the body, at most ``size`` if it is not negative; none at its end.
@@ -219,7 +230,7 @@ class Response:
                 data = await (content.readany() if size < 0 else content.read(size))
         except (aiohttp.ClientError, OSError) as error:
             self._exchange.abort()
-            hide_secrets(error, self.url, self._sent)
+            hide_secrets(error, self.url, self._sent, self._secrets)
             raise
         earned = len(data) / MIN_RATE - (loop.time() - started)
         self._left = min(self._left + earned, self._exchange.read)

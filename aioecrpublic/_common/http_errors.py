@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -13,10 +15,12 @@ if TYPE_CHECKING:
 
 _SECRET_HEADERS: Final = ("Authorization", "Proxy-Authorization", "X-Amz-Security-Token")
 _MASK: Final = "***"
-_MIN_LENGTH: Final = 8
+_MIN_LENGTH: Final = 6
 
 
-def hide_secrets(error: BaseException, url: yarl.URL, headers: Mapping[str, str]) -> None:
+def hide_secrets(
+    error: BaseException, url: yarl.URL, headers: Mapping[str, str], secrets: tuple[str, ...] = ()
+) -> None:
     """Take out of an error, and of all that it came from, what nobody but the peer may see.
 
     That is the query of a URL, which may be signed, its user and password, and the values of the headers that
@@ -26,13 +30,9 @@ def hide_secrets(error: BaseException, url: yarl.URL, headers: Mapping[str, str]
         error: What aiohttp has raised; it is changed.
         url: Where the request went.
         headers: The headers it had.
+        secrets: What else was secret in it.
     """
-    hidden = {str(url): str(_plain(url))}
-    for name in _SECRET_HEADERS:
-        value = headers.get(name, "")
-        for secret in (value, value.rpartition(" ")[2], value.rpartition("Signature=")[2]):
-            if len(secret) >= _MIN_LENGTH:
-                hidden[secret] = _MASK
+    hidden = _hidden(url, headers, secrets)
     pending: list[BaseException | None] = [error]
     seen: set[int] = set()
     while pending:
@@ -41,6 +41,37 @@ def hide_secrets(error: BaseException, url: yarl.URL, headers: Mapping[str, str]
             seen.add(id(one))
             pending += [one.__cause__, one.__context__]
             _clean(one, hidden)
+
+
+def hide_in_text(text: str, url: yarl.URL, headers: Mapping[str, str], secrets: tuple[str, ...] = ()) -> str:
+    """Return what a peer says to a request, without the secrets of it that it may have sent back.
+
+    Args:
+        text: What it says.
+        url: Where the request went.
+        headers: The headers it had.
+        secrets: What else was secret in it.
+    """
+    return str(_cleaned(text, _hidden(url, headers, secrets)))
+
+
+def _hidden(url: yarl.URL, headers: Mapping[str, str], secrets: tuple[str, ...]) -> dict[str, str]:
+    """Return the secrets of a request, and what to show in place of each."""
+    for name in _SECRET_HEADERS:
+        value = headers.get(name, "")
+        secrets += (value, value.rpartition(" ")[2], value.rpartition("Signature=")[2], _password(value))
+    masked = {secret: _MASK for secret in secrets if len(secret) >= _MIN_LENGTH}
+    return {str(url): str(_plain(url)), **masked}
+
+
+def _password(authorization: str) -> str:
+    """Return the password that a ``Basic`` authorization holds, nothing if it is none."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme != "Basic":
+        return ""
+    with contextlib.suppress(ValueError):
+        return base64.b64decode(encoded).decode().partition(":")[2]
+    return ""
 
 
 def _clean(error: BaseException, hidden: Mapping[str, str]) -> None:

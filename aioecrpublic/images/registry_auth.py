@@ -187,7 +187,7 @@ class Authorizer:
         token = credentials and credentials.identity_token
         if token:
             form = {**asked, "grant_type": "refresh_token", "client_id": _CLIENT_ID, "refresh_token": token}
-            response = await self._http.send("POST", realm, headers={}, form=form)
+            response = await self._http.send("POST", realm, headers={}, form=form, secrets=(token,))
         else:
             response = await self._http.send(
                 "GET",

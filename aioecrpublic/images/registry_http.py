@@ -77,6 +77,7 @@ class Http:
         authorization: str | None = None,
         elsewhere: Callable[[yarl.URL], Awaitable[str | None]] | None = None,
         form: Mapping[str, str] | None = None,
+        secrets: tuple[str, ...] = (),
     ) -> Response:
         """Send one request, follow its redirects, and return the response unread.
 
@@ -88,6 +89,7 @@ class Http:
                 that is reached through another host.
             elsewhere: Finds the authorization for another host that the request is redirected to.
             form: What to post; then no redirect is followed.
+            secrets: What no error is to show, besides what is secret in the headers.
 
         Raises:
             ImageError: A redirect leads nowhere, in circles or from https to http, or the user's session is
@@ -109,6 +111,7 @@ class Http:
                 body=form,
                 proxy=_proxy(url) if self.use_proxies else None,
                 settings=_SETTINGS,
+                secrets=secrets,
                 repeatable=form is None,
             )
             location = response.headers.get("Location")
@@ -220,7 +223,7 @@ async def failure(response: Response) -> str:
     finally:
         response.close()
     status = f"{response.status} {response.reason or ''}".strip()
-    return f"{status}: {shown(said)[1:-1]}" if said else status
+    return response.hide_secrets(f"{status}: {shown(said)[1:-1]}" if said else status)
 
 
 async def read_body(response: Response, limit: int, what: str) -> bytes:

@@ -7,19 +7,18 @@ reply in an example, so that the others are asked at all.
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aioecrpublic.errors import ECRPublicError
-from aioecrpublic.images import Descriptor, RegistryCredentials, RegistryImage, open_image
+from aioecrpublic.images import RegistryCredentials, RegistryImage, open_image
 from aioecrpublic.images.registry_urls import is_authority, origin_of
+from tests.images.scripted_registry import BLOB, CONFIG, GOOD, LISTING, MANIFEST, Reply, Scripted
 from tests.support.oci import OCI_INDEX, OCI_MANIFEST, digest_of
 from tests.support.soak import FUZZ
 
@@ -27,25 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 CREDENTIALS = RegistryCredentials(username="someone", password="hunter2hunter2")
-BLOB = bytes(range(256)) * 10
-CONFIG = Descriptor(media_type="a/b", digest=digest_of(BLOB), size=len(BLOB))
-MANIFEST = json.dumps({
-    "schemaVersion": 2,
-    "mediaType": OCI_MANIFEST,
-    "config": {"mediaType": "a/b", "digest": CONFIG.digest, "size": CONFIG.size},
-    "layers": [],
-}).encode()  # fmt: skip
-LISTING = json.dumps({
-    "schemaVersion": 2,
-    "manifests": [{"mediaType": OCI_MANIFEST, "digest": digest_of(MANIFEST), "size": len(MANIFEST)}],
-}).encode()  # fmt: skip
 LONG = 30.0
 """Seconds; nothing here waits, so whatever takes as long hangs."""
 
 
 @contextmanager
-def nobody_else() -> Generator[None]:
-    """Let every name be this machine, on which nobody listens but the test's own."""
+def nobody_but(registry: Scripted | None) -> Generator[None]:
+    """Let every name be this machine, on which nobody else listens."""
 
     def resolve(host: str | None, port: int, *_: object, **__: object) -> list[Any]:
         if not host or not host.isascii() or len(host) > 253:
@@ -53,9 +40,9 @@ def nobody_else() -> Generator[None]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
     async def connect(loop: asyncio.BaseEventLoop, sock: socket.socket, address: Any) -> None:
-        if address[1] != OWN_PORT[0]:
+        if registry is None or address[1] != registry.port:
             raise ConnectionRefusedError(111, "nobody is there")
-        await real(loop, sock, ("127.0.0.1", OWN_PORT[0]))
+        await real(loop, sock, ("127.0.0.1", registry.port))
 
     module = asyncio.selector_events.BaseSelectorEventLoop
     real = module.sock_connect
@@ -63,9 +50,6 @@ def nobody_else() -> Generator[None]:
         patch.setattr(socket, "getaddrinfo", resolve)
         patch.setattr(module, "sock_connect", connect)
         yield
-
-
-OWN_PORT = [0]
 
 
 @contextmanager
@@ -119,7 +103,7 @@ def test_any_reference() -> None:
             runner.run(attempt())
             raise AssertionError("nobody is there")
 
-    with run() as runner, nobody_else():
+    with run() as runner, nobody_but(None):
         check()
 
 
@@ -228,32 +212,6 @@ BODIES = [
 ]  # fmt: skip
 
 
-@attrs.frozen
-class Reply:
-    """What the socket sends."""
-
-    raw: bytes
-
-    @classmethod
-    def of(cls, status: int, reason: bytes, headers: list[tuple[bytes, bytes]], body: bytes) -> Reply:
-        head = b"HTTP/1.1 %d %s\r\n" % (status, reason)
-        head += b"".join(b"%s: %s\r\n" % header for header in headers)
-        if not any(name in {b"Content-Length", b"Transfer-Encoding"} for name, _ in headers):
-            head += b"Content-Length: %d\r\n" % len(body)
-        return cls(head + b"\r\n" + body)
-
-
-def good(body: bytes, *headers: tuple[bytes, bytes], status: int = 200) -> Reply:
-    return Reply.of(status, b"OK", list(headers), body)
-
-
-GOOD = {
-    "manifests": good(MANIFEST, (b"Content-Type", OCI_MANIFEST.encode())),
-    "referrers": good(LISTING),
-    "blobs": good(BLOB),
-    "token": good(b'{"token":"t"}'),
-    "other": good(b"{}"),
-}
 CHALLENGE = Reply.of(401, b"Unauthorized", [(b"WWW-Authenticate", VALUES["WWW-Authenticate"][0])], b"")
 
 header = st.sampled_from(sorted(VALUES)).flatmap(
@@ -280,34 +238,6 @@ answers = st.fixed_dictionaries({
     kind: st.one_of(st.just([one]), st.just([CHALLENGE, one]), st.lists(odd, min_size=1, max_size=3))
     for kind, one in GOOD.items()
 })  # fmt: skip
-
-
-class Scripted:
-    """A registry that sends what it is told to."""
-
-    def __init__(self) -> None:
-        self.replies: dict[str, list[Reply]] = {}
-        self.host = ""
-        self.server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        OWN_PORT[0] = self.server.sockets[0].getsockname()[1]
-        self.host = f"127.0.0.1:{OWN_PORT[0]}"
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            replies = self.replies[self._kind(head)]
-            reply = replies.pop(0) if len(replies) > 1 else replies[0]
-            writer.write(reply.raw.replace(b"HOST", self.host.encode()))
-            await writer.drain()
-        writer.close()
-
-    @staticmethod
-    def _kind(head: bytes) -> str:
-        path = head.split(b" ", 2)[1].decode("ascii", "replace")
-        return next((kind for kind in GOOD if f"/{kind}" in path), "other")
 
 
 def test_any_reply_of_a_registry() -> None:
@@ -344,10 +274,8 @@ def test_any_reply_of_a_registry() -> None:
             await source.close()
 
     registry = Scripted()
-    with run() as runner, nobody_else():
+    with run() as runner, nobody_but(registry):
         runner.run(registry.start())
         check()
-        assert registry.server is not None
-        registry.server.close()
-        runner.run(asyncio.sleep(0.05))
+        runner.run(registry.stop())
     assert min(reached.values()) > 50, reached
