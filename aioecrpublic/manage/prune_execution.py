@@ -98,7 +98,7 @@ class _Outcome:
     """What came of asking for the deletion of a batch.
 
     Attributes:
-        confirmed: The digests of which the service says that everything asked for was done.
+        confirmed: The digests of images that the service has certainly deleted.
         problems: Code and reason, by the digest of each image with which something was wrong.
     """
 
@@ -256,14 +256,10 @@ def _outcome(asked: Mapping[str, Sequence[ImageIdentifier]], response: BatchDele
         digest = failure.image_id.image_digest if failure.image_id is not None else None
         if digest is not None and digest in asked:
             problems.setdefault(digest, (str(failure.failure_code), failure.failure_reason or ""))
-    done = {(identifier.image_digest, identifier.image_tag) for identifier in response.image_ids}
-    confirmed = {
-        digest
-        for digest, identifiers in asked.items()
-        if digest not in problems
-        and all((identifier.image_digest, identifier.image_tag) in done for identifier in identifiers)
-    }
-    return _Outcome(frozenset(confirmed), problems)
+    done = {identifier.image_digest for identifier in response.image_ids}
+    # That the tags asked for are removed is no proof that the image went with them: it may have got another.
+    by_digest = {digest for digest, identifiers in asked.items() if identifiers[0].image_tag is None}
+    return _Outcome(frozenset(by_digest & done - problems.keys()), problems)
 
 
 def _code_and_reason(error: ECRPublicError) -> tuple[str, str]:

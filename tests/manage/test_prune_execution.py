@@ -97,11 +97,23 @@ async def test_what_was_deleted_is_reported_when_the_service_fails_later(
 ) -> None:
     plan = await with_250_more(repository, await repository.image("first"))
     result = await executed(server, plan, Fault(kind="error", operation="DescribeImages", skip=2))
-    assert digests_of(result.deleted) == digests_of(plan.images[:200])
+    assert digests_of(result.deleted) == digests_of(plan.images[:100])
+    # Their tags are gone; whether that were all, nobody has seen.
+    assert [failure.image for failure in result.unconfirmed] == [*plan.images[100:200]]
     assert [failure.image for failure in result.failures] == [*plan.images[200:]]
-    assert {failure.code for failure in result.failures} == {"ServerException"}
+    assert {failure.code for failure in (*result.failures, *result.unconfirmed)} == {"ServerException"}
     assert all(failure.reason.startswith("not tried: ") for failure in result.failures)
     assert len(await tags_of(repository.client)) == 51
+
+
+async def test_images_without_tags_are_deleted_for_sure(
+    server: LocalECRPublic, repository: Repository
+) -> None:
+    loose = [await repository.image() for _ in range(2)]
+    plan = await planned(repository)
+    result = await executed(server, plan, Fault(kind="error", operation="DescribeImages", skip=1))
+    assert set(digests_of(result.deleted)) == {image.digest for image in loose}
+    assert (result.failures, result.unconfirmed) == ((), ())
 
 
 async def test_images_with_very_many_tags(server: LocalECRPublic, repository: Repository) -> None:
