@@ -28,6 +28,11 @@ def printable(text: str, limit: int = MAX_MESSAGE) -> str:
     return "".join(_shown(character) for character in text)
 
 
+def printable_lines(text: str) -> str:
+    """Return text of several lines, such as a traceback, with each of them made printable."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
 def _shown(character: str) -> str:
     if character in _WHITESPACE:
         return " "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from multidict import CIMultiDict
 
 from aioecrpublic._common.dates import http_date
 from aioecrpublic._common.errors import ECRPublicError
+from aioecrpublic._common.logs import get_logger
 from aioecrpublic._runtime.body import BlobError
 from aioecrpublic._runtime.clock import ServiceClock
 from aioecrpublic._runtime.errors import ServiceError, TransportError, ValidationError
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from aioecrpublic._runtime.transport import Reply, Transport
     from aioecrpublic._runtime.validate import Hint
 
-_log = logging.getLogger("aioecrpublic.call")
+_log = get_logger("aioecrpublic.call")
 _OK = range(200, 300)
 _NODE_DIGITS = 12
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html: five are allowed.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import functools
-import logging
 import math
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -18,6 +17,7 @@ import attrs
 import pybase64
 
 from aioecrpublic._common.errors import ECRPublicError
+from aioecrpublic._common.logs import get_logger
 from aioecrpublic._runtime.compiled import Compiled
 from aioecrpublic._runtime.shapes import (
     Blob,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from aioecrpublic._runtime.shapes import Member, Shape
 
 _UTC = dt.UTC
-_log = logging.getLogger("aioecrpublic.decode")
+_log = get_logger("aioecrpublic.decode")
 
 
 class SerdeError(ECRPublicError):

@@ -27,7 +27,8 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit status: 0 if it is done, 1 if it failed, 2 if it was called wrongly, 130 after Ctrl-C.",
+    epilog="Exit status: 0 if it is done, 1 if it failed, 2 if it was called wrongly, "
+    "3 if only the main work is done, 130 after Ctrl-C.",
 )
 @click.version_option(__version__, prog_name="aioecrpublic")
 def app() -> None:
@@ -35,5 +36,19 @@ def app() -> None:
 
 
 def run() -> None:
-    """Run the command that ``sys.argv`` names."""
-    app(prog_name="aioecrpublic")
+    """Run the command that ``sys.argv`` names, and exit with its status."""
+    from aioecrpublic.cli import output, running  # what they load is not needed to look a command up
+
+    output.prepare_streams()
+    try:
+        status = app.main(prog_name="aioecrpublic", standalone_mode=False)
+    except click.ClickException as error:
+        output.write_usage_error(error)
+        status = error.exit_code
+    except click.Abort:
+        output.write_error("interrupted")
+        status = running.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - nobody has foreseen it: it is shown as Python would
+        output.write_traceback(error)
+        status = running.FAILED
+    raise SystemExit(status)

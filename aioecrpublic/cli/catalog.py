@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import json
 from typing import TYPE_CHECKING
 
 import attrs
 import click
 from rich.console import Console
-from rich.text import Text
 
 from aioecrpublic._common.errors import ECRPublicError
-from aioecrpublic._common.text import printable
 from aioecrpublic.cli.connecting import connection_options, make_client
+from aioecrpublic.cli.output import print_line, write_json
 from aioecrpublic.cli.running import run_command
 from aioecrpublic.manage import sync_catalog
 
@@ -51,7 +49,7 @@ def catalog(
         async with make_client(endpoint_url, profile, region) as client:
             result = await sync_catalog(client, repository, directory, apply=apply)
         if as_json:
-            click.echo(json.dumps({**attrs.asdict(result), "sent": result.sent}))
+            write_json({**attrs.asdict(result), "sent": result.sent})
         else:
             _show(result)
         if problem := _problem(result):
@@ -71,19 +69,15 @@ def _show(result: CatalogResult) -> None:
     console = Console()
     for change in result.changes:
         for line in _differences(change):
-            console.print(Text(printable(line), style=_STYLES.get(line[:1], "")), soft_wrap=True)
+            print_line(console, line, _STYLES.get(line[:1], ""))
     for note in result.notes:
-        _print(console, f"note: {note}")
+        print_line(console, f"note: {note}")
     if not result.changes:
         done = "nothing differs, nothing was sent"
     else:
         members = ", ".join(change.member for change in result.changes)
         done = f"{'sent' if result.sent else 'would be sent'}: {members}"
-    _print(console, f"{result.repository_name}: {done}")
-
-
-def _print(console: Console, line: str) -> None:
-    console.print(printable(line), markup=False, highlight=False, emoji=False, soft_wrap=True)
+    print_line(console, f"{result.repository_name}: {done}")
 
 
 def _differences(change: CatalogChange) -> Iterator[str]:

@@ -8,6 +8,7 @@ import click
 
 from aioecrpublic.cli.pushing import push_options, run_push
 from aioecrpublic.push import copy_image
+from aioecrpublic.push.copy import registry_image
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -25,4 +26,4 @@ def copy(source: str, target: str, **options: Unpack[PushOptions]) -> None:
     Credentials for the other registry are those that 'docker login' has left. Only layers that the repository
     lacks are read; nothing is stored on disk.
     """
-    run_push(copy_image, source, target, options)
+    run_push(copy_image, registry_image, source, target, options)

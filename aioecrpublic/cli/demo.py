@@ -12,8 +12,12 @@ import click
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
+from rich.text import Text
 
+from aioecrpublic._common.text import printable
+from aioecrpublic.cli.output import print_line
 from aioecrpublic.cli.progress import display
+from aioecrpublic.cli.pushing import wrong_calls
 from aioecrpublic.cli.running import run_command
 from aioecrpublic.cli.sample import build_sample
 from aioecrpublic.local import LocalECRPublic
@@ -39,24 +43,20 @@ def demo(image: str | None) -> None:
         with tempfile.TemporaryDirectory(prefix="aioecrpublic-demo-") as directory:
             source = image or await _sample(console, Path(directory))
             async with LocalECRPublic() as server:
-                console.print(f"A local ECR Public listens at {server.endpoint_url}.")
+                print_line(console, f"A local ECR Public listens at {server.endpoint_url}.")
                 async with unconfigured_client(server) as client:
                     await _push(console, client, source)
                     await _describe(console, client)
-                    console.print("Pushing the same image again:")
+                    print_line(console, "Pushing the same image again:")
                     again = await _push(console, client, source)
-                    console.print(
-                        f"[bold green]All {again.layers_skipped} layers were skipped[/], "
-                        f"{decimal(again.bytes_uploaded)} sent."
-                    )
+                    skipped = f"All {again.layers_skipped} layers were skipped"
+                    print_line(console, f"{skipped}, {decimal(again.bytes_uploaded)} sent.", "bold green")
 
     run_command(work())
 
 
 async def _sample(console: Console, directory: Path) -> str:
-    console.print(
-        "Making an image out of Python's standard library and this package's dependencies …", soft_wrap=True
-    )
+    print_line(console, "Making an image out of Python's standard library and this package's dependencies …")
     given_up = threading.Event()
     building = asyncio.ensure_future(asyncio.to_thread(build_sample, directory, given_up))
     try:
@@ -70,12 +70,12 @@ async def _sample(console: Console, directory: Path) -> str:
 
 
 async def _push(console: Console, client: ECRPublicClient, source: str) -> PushResult:
-    with display(console) as show:
+    with display(console) as show, wrong_calls():
         return await push_image(client, source, _REPOSITORY, _TAGS, create_repository=True, on_event=show)
 
 
 async def _describe(console: Console, client: ECRPublicClient) -> None:
-    console.print(f"describe_images says of {_REPOSITORY}:")
+    print_line(console, f"describe_images says of {_REPOSITORY}:")
     async for detail in client.paginate_describe_images(repository_name=_REPOSITORY):
         console.print(_table(detail))
 
@@ -83,10 +83,14 @@ async def _describe(console: Console, client: ECRPublicClient) -> None:
 def _table(detail: ImageDetail) -> Table:
     """What the registry knows of an image, a line a fact; a digest fits into 80 columns."""
     pushed = detail.image_pushed_at
+    facts = {
+        "digest": detail.image_digest or "",
+        "tags": ", ".join(detail.image_tags),
+        "size": decimal(detail.image_size_in_bytes or 0),
+        "pushed": f"{pushed:%Y-%m-%d %H:%M:%S %Z}" if pushed else "",
+        "type": detail.image_manifest_media_type or "",
+    }
     table = Table.grid("fact", "value", padding=(0, 1))
-    table.add_row("digest", detail.image_digest)
-    table.add_row("tags", ", ".join(detail.image_tags))
-    table.add_row("size", decimal(detail.image_size_in_bytes or 0))
-    table.add_row("pushed", f"{pushed:%Y-%m-%d %H:%M:%S %Z}" if pushed else "")
-    table.add_row("type", detail.image_manifest_media_type)
+    for fact, value in facts.items():
+        table.add_row(fact, Text(printable(value)))
     return table

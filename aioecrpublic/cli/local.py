@@ -7,6 +7,7 @@ import signal
 
 import click
 
+from aioecrpublic.cli.output import write_error, write_line
 from aioecrpublic.cli.running import run_command
 from aioecrpublic.local import LocalECRPublic
 
@@ -32,9 +33,9 @@ def local(data_dir: str | None, host: str, port: int, *, quotas: bool, latency: 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
         async with LocalECRPublic(data_dir, host, port, quotas=quotas, latency=latency) as server:
-            click.echo("serving until Ctrl-C; these lines lead another terminal here:", err=True)
+            write_error("serving until Ctrl-C; these lines lead another terminal here:")
             for name, value in server.environment.items():
-                click.echo(f"export {name}={value}")
+                write_line(f"export {name}={value}")
             await stopped.wait()
 
     run_command(work())

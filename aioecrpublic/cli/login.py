@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from aioecrpublic._common.addresses import REGISTRY_URL
 from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic.cli.connecting import account_options, make_client
+from aioecrpublic.cli.output import write_json, write_line
 from aioecrpublic.cli.running import run_command
 from aioecrpublic.manage import TOKEN_REGION, use_credential_helper
 from aioecrpublic.manage import login as log_in
@@ -55,12 +54,12 @@ def login(
                 token = await log_in(client, config, registry=host)
             expires = token.expires_at.isoformat(timespec="seconds")
         if as_json:
-            click.echo(json.dumps({"registry": host, "helper": helper, "expires_at": expires}))
+            write_json({"registry": host, "helper": helper, "expires_at": expires})
         elif expires:
-            click.echo(f"logged in to {host} until {expires}")
+            write_line(f"logged in to {host} until {expires}")
         else:
             hosts = named or " and ".join(PUBLIC_HOSTS)
-            click.echo(f"docker asks docker-credential-aioecrpublic for {hosts} from now on")
+            write_line(f"docker asks docker-credential-aioecrpublic for {hosts} from now on")
 
     run_command(work(), interrupted="docker's configuration file is either as it was or complete")
 

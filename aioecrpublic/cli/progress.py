@@ -15,6 +15,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from aioecrpublic._common.text import printable
+from aioecrpublic.cli.output import print_line
 from aioecrpublic.push import (
     LayerCompleted,
     LayerProgress,
@@ -70,7 +72,7 @@ class Lines:
         """Write the line of ``event``, if it has one."""
         line = describe(event)
         if line:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            print_line(self._console, line)
 
     def __enter__(self) -> Self:
         return self
@@ -115,11 +117,14 @@ class Bars:
         """Move the bars, and write the line of ``event``, if it has one."""
         match event:
             case PushStarted():
+                self._drop_unfinished()
                 self._image = event.digest
                 self._bytes += event.total_bytes
                 self._progress.update(self._total, total=self._bytes, visible=True)
             case LayerStarted():
-                self._layers[event.digest] = self._progress.add_task(short(event.digest), total=event.size)
+                self._layers[event.digest] = self._progress.add_task(
+                    printable(short(event.digest)), total=event.size
+                )
             case LayerProgress():
                 self._progress.update(self._layers[event.digest], completed=event.bytes_sent)
                 self._count(event.digest, event.bytes_confirmed)
@@ -131,6 +136,12 @@ class Bars:
             case _:
                 pass
         self._lines(event)
+
+    def _drop_unfinished(self) -> None:
+        """Take away what is left of something attached to the image that could not be pushed."""
+        for task in self._layers.values():
+            self._progress.remove_task(task)
+        self._layers.clear()
 
     def _count(self, digest: str, confirmed: int) -> None:
         self._counted[self._image, digest] = confirmed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from rich.text import Text
 from aioecrpublic._common.errors import ECRPublicError
 from aioecrpublic._common.text import printable
 from aioecrpublic.cli.connecting import connection_options, make_client
+from aioecrpublic.cli.output import write_json, write_line
 from aioecrpublic.cli.progress import short
 from aioecrpublic.cli.running import run_command
 from aioecrpublic.manage import PruneRules
@@ -85,7 +85,7 @@ def prune(
         async with make_client(endpoint_url, profile, region) as client:
             result = await prune_images(client, repository, rules, apply=apply, registry_url=registry_url)
         if as_json:
-            click.echo(json.dumps(_document(result)))
+            write_json(_document(result))
         else:
             _show(result)
         if problems := _problems(result):
@@ -120,12 +120,12 @@ def _show(result: PruneResult) -> None:
         console.print(table)
     else:
         for digest, tags, size, why in rows:
-            click.echo(f"image {digest}{f' ({tags})' if tags else ''}, {size}: {why}")
+            write_line(f"image {digest}{f' ({tags})' if tags else ''}, {size}: {why}")
     gone = result.deleted if result.applied else result.plan.images
     done = "deleted" if result.applied else "would be deleted"
     size = decimal(sum(image.size for image in gone))
     missing = f"; gone before: {len(result.missing)}" if result.missing else ""
-    click.echo(f"images {done}: {len(gone)} ({size}){missing}; kept: {len(result.plan.keep)}")
+    write_line(f"images {done}: {len(gone)} ({size}){missing}; kept: {len(result.plan.keep)}")
 
 
 def _reasons(result: PruneResult) -> dict[str, str]:

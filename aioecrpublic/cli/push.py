@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aioecrpublic.cli.pushing import push_options, run_push
+from aioecrpublic.images import open_image
 from aioecrpublic.push import push_image
 
 if TYPE_CHECKING:
@@ -26,4 +27,4 @@ def push(source: str, target: str, **options: Unpack[PushOptions]) -> None:
     docker://HOST/REPOSITORY:TAG, a path whose kind is found out, or - for an archive on standard input.
     Archives may be compressed by gzip, zstd, xz or bzip2.
     """
-    run_push(push_image, source, target, options)
+    run_push(push_image, open_image, source, target, options)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import attrs
@@ -12,13 +12,22 @@ import click
 from rich.console import Console
 
 from aioecrpublic.cli.connecting import connection_options, make_client
+from aioecrpublic.cli.output import write_error, write_json
 from aioecrpublic.cli.progress import display
-from aioecrpublic.cli.running import run_command
-from aioecrpublic.errors import ConfigurationError, ECRPublicError, RepositoryNotFoundException
+from aioecrpublic.cli.running import IncompleteError, UsageError, run_command
+from aioecrpublic.errors import (
+    ConfigurationError,
+    ECRPublicError,
+    ImageError,
+    RepositoryNotFoundException,
+    ValidationError,
+)
+from aioecrpublic.images import Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Generator, Sequence
 
+    from aioecrpublic.images import ImageSource
     from aioecrpublic.push import PushResult
 
 _CommandT = TypeVar("_CommandT", bound=Callable[..., Any])
@@ -66,14 +75,27 @@ def push_options(command: _CommandT) -> _CommandT:
 
 
 def run_push(
-    push: Callable[..., Awaitable[PushResult]], source: str, target: str, options: PushOptions
+    push: Callable[..., Awaitable[PushResult]],
+    open_source: Callable[[str], ImageSource],
+    source: str,
+    target: str,
+    options: PushOptions,
 ) -> None:
-    """Push the image ``source`` to ``target`` by ``push_image`` or ``copy_image``, and show how it goes."""
+    """Push an image, and show how it goes.
+
+    Args:
+        push: ``push_image`` or ``copy_image``.
+        open_source: Makes a source of its name, or refuses it.
+        source: The image's name.
+        target: Where it goes.
+        options: What ``push_options`` were given.
+    """
     journal = options["journal"]
 
     async def work() -> None:
         repository, tags = parse_target(target, options["tags"])
-        with display(Console(stderr=True)) as show:
+        _check_names(open_source, source, options["platforms"])
+        with display(Console(stderr=True)) as show, wrong_calls():
             async with make_client(options["endpoint_url"], options["profile"], options["region"]) as client:
                 try:
                     result = await push(
@@ -93,20 +115,64 @@ def run_push(
                 except RepositoryNotFoundException as error:
                     raise ECRPublicError(f"{error}; --create makes it") from error
         if options["as_json"]:
-            click.echo(json.dumps(attrs.asdict(result)))
+            write_json(attrs.asdict(result))
+        _require_referrers(result)
 
     run_command(work(), interrupted=_how_to_go_on(journal))
+
+
+@contextmanager
+def wrong_calls() -> Generator[None]:
+    """Tell wrong calls from failures.
+
+    Raises:
+        UsageError: There is nothing at the path of the image, or a name cannot be; nothing was sent.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        raise UsageError(str(error)) from error
+    except ImageError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            raise UsageError(str(error)) from error
+        raise
+
+
+def _require_referrers(result: PushResult) -> None:
+    """Tell what is attached to the image and could not be pushed.
+
+    Raises:
+        IncompleteError: There is something.
+    """
+    for failure in result.referrers_failed:
+        write_error(f"referrer {failure.digest}: {failure.reason}")
+    if count := len(result.referrers_failed):
+        raise IncompleteError(f"the image is pushed, {count} of what is attached to it could not be")
+
+
+def _check_names(open_source: Callable[[str], ImageSource], source: str, platforms: Sequence[str]) -> None:
+    """Refuse a name of a source or a platform that has a wrong form; nothing is read for that.
+
+    Raises:
+        UsageError: One has.
+    """
+    try:
+        open_source(source)
+        for platform in platforms:
+            Platform.parse(platform)
+    except (ConfigurationError, ImageError) as error:
+        raise UsageError(str(error)) from error
 
 
 def parse_target(target: str, tags: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """The repository's name, and its tag followed by the further ones.
 
     Raises:
-        ConfigurationError: It has another form than ``REPOSITORY[:TAG]``.
+        UsageError: It has another form than ``REPOSITORY[:TAG]``.
     """
     match = _TARGET.fullmatch(target)
     if match is None:
-        raise ConfigurationError(f"{target!r} is not REPOSITORY or REPOSITORY:TAG")
+        raise UsageError(f"{target!r} is not REPOSITORY or REPOSITORY:TAG")
     first = match["tag"]
     return match["repository"], ((first, *tags) if first else tags)
 

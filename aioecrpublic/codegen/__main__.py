@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from aioecrpublic._common.text import printable
 from aioecrpublic.codegen.errors import GeneratorError
 
 try:
@@ -29,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         out = options.out or Path(__file__).parents[1] / "_generated"
         return _check(out, files) if options.check else _write(out, files)
     except (GeneratorError, OSError) as error:
-        sys.stderr.write(f"codegen: {error}\n")
+        sys.stderr.write(f"codegen: {printable(str(error))}\n")
         return 1
 
 

@@ -6,7 +6,6 @@ The files are read as Go's readers do it (docker/cli, containers/image); tests h
 from __future__ import annotations
 
 import base64
-import logging
 import os
 import pwd
 import re
@@ -17,7 +16,7 @@ import attrs
 
 from aioecrpublic._common.cancellation import CancellationToken, call_in_thread
 from aioecrpublic._common.fileio import read_regular
-from aioecrpublic._common.text import printable
+from aioecrpublic._common.logs import get_logger
 from aioecrpublic.images.credential_helpers import HelperError, ask_helper
 from aioecrpublic.images.errors import ImageError, shown
 from aioecrpublic.images.go_json import as_object, as_text, object_member, parse_object, text_member
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from aioecrpublic.images.go_json import GoJSON
 
-_log = logging.getLogger("aioecrpublic.images")
+_log = get_logger("aioecrpublic.images")
 
 MAX_CONFIG: Final = 1024 * 1024
 """Bytes of a configuration file that are read."""
@@ -328,7 +327,7 @@ def _from_entry(value: GoJSON, where: str) -> RegistryCredentials | None:
         username, password = _decoded(auth, where)
     token = text_member(entry, "identitytoken", where) or None
     if text_member(entry, "registrytoken", where) and not (username or password or token):
-        _log.warning("%s: registrytoken is not supported; going on without credentials", printable(where))
+        _log.warning("%s: registrytoken is not supported; going on without credentials", where)
     return _credentials(username, password, token)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
 from functools import partial
@@ -182,7 +183,9 @@ def _detect(text: str, *, compress: bool) -> LayoutSource | DetectedArchive:
         if stat.S_ISDIR(status.st_mode):
             return _directory(text[:end], text[end + 1 :] or None)
         return DetectedArchive(text[:end], text[end + 1 :] or None, compress=compress)
-    raise ImageError(f"{shown(hide_user(text))}: no such file or directory; expected {_FORMS}")
+    raise ImageError(
+        f"{shown(hide_user(text))}: no such file or directory; expected {_FORMS}"
+    ) from FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
 def _directory(path: str, reference: str | None) -> LayoutSource:

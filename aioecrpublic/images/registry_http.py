@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import random
 import ssl
@@ -15,6 +14,7 @@ import attrs
 
 from aioecrpublic._common.dates import retry_after_seconds
 from aioecrpublic._common.http import Connections
+from aioecrpublic._common.logs import get_logger
 from aioecrpublic._common.proxy import Proxy, ProxyError, find_proxy
 from aioecrpublic._common.tls import CABundle, CABundleError, client_context
 from aioecrpublic.images import jsondoc
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_log = logging.getLogger("aioecrpublic.images")
+_log = get_logger("aioecrpublic.images")
 
 MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -73,6 +73,9 @@ async def _listen(make: Callable[[], Connection], host: str, port: int) -> async
         # asyncio says in front of the reason what is said here already, and from Python 3.13 on a number too.
         reason = (error.strerror or str(error)).rpartition(": ")[2].removeprefix(f"[errno {error.errno}] ")
         raise ConfigurationError(f"cannot listen on {host} port {port}: {reason}") from error
+    except (OverflowError, ValueError) as error:
+        # No port at all, or what cannot be encoded as the name of a host.
+        raise ConfigurationError(f"cannot listen on {host} port {port}: {error}") from error
 
 
 async def _answer(handler: Handler, request: web.BaseRequest, settings: Settings) -> web.StreamResponse:

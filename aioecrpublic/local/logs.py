@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from typing import TYPE_CHECKING, Final
 
 from aiohttp.abc import AbstractAccessLogger
 
-from aioecrpublic._common.text import printable
+from aioecrpublic._common.logs import get_logger
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-log: Final = logging.getLogger("aioecrpublic.local")
-ACCESS_LOG: Final = logging.getLogger("aioecrpublic.local.access")
+log: Final[logging.Logger] = get_logger("aioecrpublic.local")
+ACCESS_LOG: Final[logging.Logger] = get_logger("aioecrpublic.local.access")
 
 
 def log_failure(what: str, error: BaseException) -> None:
     """Log a failure of the registry's own, with its traceback."""
-    lines = "".join(traceback.format_exception(error)).splitlines()
-    log.error("%s", "\n".join([printable(what), *map(printable, lines)]))
+    log.error("%s", what, exc_info=error)
 
 
 class AccessLogger(AbstractAccessLogger):
@@ -38,9 +36,9 @@ class AccessLogger(AbstractAccessLogger):
         self.logger.info(
             '%s "%s" %d %d "%s" %.6f',
             request.remote,
-            printable(line),
+            line,
             response.status,
             response.body_length,
-            printable(agent),
+            agent,
             time,
         )

@@ -12,6 +12,8 @@ import sys
 from typing import Final
 
 from aioecrpublic._common.errors import ECRPublicError
+from aioecrpublic._common.streams import tolerate_any_text
+from aioecrpublic._common.text import printable
 from aioecrpublic._runtime.errors import NoCredentialsError
 from aioecrpublic._version import __version__
 from aioecrpublic.client import ECRPublicClient
@@ -34,13 +36,14 @@ class _RefusedError(ECRPublicError):
 
 def main() -> None:
     """Do what the argument says, for the registry on standard input; exit with 1 if it cannot be done."""
+    tolerate_any_text()
     try:
         answer = _answer(sys.argv[1:])
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except (ECRPublicError, OSError) as error:
         # Clients show what comes on standard output.
-        sys.stdout.write(" ".join(str(error).split()) + "\n")
+        sys.stdout.write(f"{printable(str(error))}\n")
         raise SystemExit(1) from None
     sys.stdout.write(answer)
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import datetime as dt
-import logging
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import attrs
 
+from aioecrpublic._common.logs import get_logger
 from aioecrpublic._runtime.errors import BrokenReplyError, ServiceError, TransportError
 
 if TYPE_CHECKING:
     from aioecrpublic._generated.types import AuthorizationData
     from aioecrpublic.client import ECRPublicClient
 
-_log = logging.getLogger("aioecrpublic.manage")
+_log = get_logger("aioecrpublic.manage")
 
 TOKEN_REGION = "us-east-1"  # noqa: S105 - where tokens are given, not one of them
 """The only region that gives tokens (Amazon ECR Public user guide, "Registry authentication")."""
@@ -100,7 +99,7 @@ async def _fetch(client: ECRPublicClient, now: dt.datetime) -> RegistryToken:
 def _parse(data: AuthorizationData, encoded: str, now: dt.datetime) -> RegistryToken:
     try:
         username, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         colon = username = password = ""
     if not colon or not password:
         # Not shown: it may be half a secret.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from aioecrpublic._common.text import printable
 from aioecrpublic._runtime.errors import ValidationError
 from aioecrpublic.images.threads import map_bounded
 from aioecrpublic.push.job import ImageJob, check_names
@@ -155,7 +156,7 @@ async def push_images(
                         compress=compress,
                     )
             except Exception as error:  # noqa: BLE001 - it is raised when the other images are done
-                error.add_note(f"while pushing {job.source} to {job.repository_name}")
+                error.add_note(printable(f"while pushing {job.source} to {job.repository_name}"))
                 return error
 
         await _check_all(client, images)

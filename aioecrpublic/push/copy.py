@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic.images import RegistryImage
-from aioecrpublic.images.reference import hide_user, parse_reference
+from aioecrpublic.images.reference import parse_reference
 from aioecrpublic.push.api import DEFAULT_JOBS, push_image
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ async def copy_image(
         PushError: It could not be finished.
         ServiceError: The service refuses it, such as ``RepositoryNotFoundException``.
     """
-    image = _opened_by(source)
+    image = registry_image(source)
     named = parse_reference(image.name)
     if tags is None:
         tags = [] if named.digest or named.tag is None else [named.tag]
@@ -105,11 +105,15 @@ async def copy_image(
     )
 
 
-def _opened_by(source: RegistryImage | str) -> RegistryImage:
+def registry_image(source: RegistryImage | str) -> RegistryImage:
+    """The image of a registry that ``source`` means; nothing is read yet.
+
+    Raises:
+        ConfigurationError: It has another form than ``docker://HOST/REPOSITORY:TAG`` or ``…@DIGEST``.
+        ImageError: Its host, repository, tag or digest cannot be.
+    """
     if isinstance(source, RegistryImage):
         return source
     if not source.startswith(_SCHEME):
-        raise ConfigurationError(
-            f"source {hide_user(source)!r} is not {_SCHEME}HOST/REPOSITORY:TAG or …@DIGEST"
-        )
+        raise ConfigurationError(f"source {source!r} is not {_SCHEME}HOST/REPOSITORY:TAG or …@DIGEST")
     return RegistryImage(source)

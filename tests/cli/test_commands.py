@@ -16,7 +16,7 @@ import pytest
 
 from aioecrpublic import ECRPublicClient
 from aioecrpublic.local import Fault, FaultKind, LocalECRPublic
-from tests.support.oci import write_image, write_index
+from tests.support.oci import LayoutBuilder, random_layer, write_image, write_index
 from tests.support.processes import environment, run
 
 if TYPE_CHECKING:
@@ -46,31 +46,89 @@ async def test_push_reports_as_lines_and_as_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "status", "says"),
     [
-        (["oci:nowhere", "team/app"], "nowhere"),
-        (["oci:image:1.0", "team/app:"], "is not REPOSITORY or REPOSITORY:TAG"),
-        (["oci:image:1.0", "Team/App"], "repository_name 'Team/App' does not match"),
-        (["oci:image:1.0", "team/missing"], "The repository with name 'team/missing' does not exist"),
-        (["oci:image:1.0", "team/missing"], "; --create makes it"),
+        (["oci:nowhere", "team/app"], 2, "nowhere"),
+        (["oci-archive:nowhere", "team/app"], 2, "nowhere"),
+        (["nowhere", "team/app"], 2, "nowhere"),
+        (["oci:image:1.0", "team/app:"], 2, "is not REPOSITORY or REPOSITORY:TAG"),
+        (["oci:image:1.0", "team/app@sha256:00"], 2, "is not REPOSITORY or REPOSITORY:TAG"),
+        (["oci:image:1.0", "Team/App"], 2, "repository_name 'Team/App' does not match"),
+        (["oci:image:1.0", "team/app", "--tag", "-x"], 2, "'-x' is not a tag"),
+        (["oci:image:1.0", "team/app", "--platform", "linux"], 2, "platform 'linux'"),
+        (["docker://127.0.0.1:1/app@sha", "team/app"], 2, "'sha' is no digest"),
+        (["docker:app", "team/app"], 2, "is no image source"),
+        (["oci:image:1.0", "team/missing"], 1, "The repository with name 'team/missing' does not exist"),
+        (["oci:image:1.0", "team/missing"], 1, "; --create makes it"),
         (
             ["oci:image:1.0", "public.ecr.aws/local/team/app:1.0", "--create"],
+            2,
             "'public.ecr.aws/local/team/app' is an image URI; the repository's name is 'team/app'",
         ),
-        (["app:latest", "team/app"], "docker://HOST/REPOSITORY:TAG or a path"),
-        (["oci:image:9.9", "team/app"], "9.9"),
+        (["app:latest", "team/app"], 2, "docker://HOST/REPOSITORY:TAG"),
+        (["oci:image:9.9", "team/app"], 1, "9.9"),
+        (["oci:image:1.0", "team/app", "--platform", "linux/s390x"], 1, "linux/s390x"),
+        (["oci:image:1.0", "team/app", "--journal", "notes"], 1, "notes is no journal of aioecrpublic"),
     ],
 )
-async def test_what_goes_wrong_is_one_line(arguments: list[str], says: str, tmp_path: Path) -> None:
+async def test_what_goes_wrong_is_one_line(
+    arguments: list[str], status: int, says: str, tmp_path: Path
+) -> None:
     write_image(tmp_path / "image")
+    (tmp_path / "notes").write_text("precious")
     async with LocalECRPublic() as server:
         finished = await run(*COMMAND, "push", *arguments, cwd=tmp_path, env=environment(tmp_path, server))
-    assert finished.status == 1
+    assert finished.status == status, finished.errors
     assert not finished.output
-    last = finished.errors.splitlines()[-1]
-    assert last.startswith("aioecrpublic: ")
-    assert says in last
-    assert "Traceback" not in finished.errors
+    *progress, line = finished.errors.splitlines()
+    assert status == 1 or not progress
+    assert line.startswith("aioecrpublic: ")
+    assert says in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["oci:image", "team/app"], "is not docker://HOST/REPOSITORY:TAG"),
+        (["docker://127.0.0.1:1/app:1", "team/app:"], "is not REPOSITORY or REPOSITORY:TAG"),
+        (["docker://127.0.0.1:1/app:1", "Team/App"], "does not match"),
+        (["docker://127.0.0.1:1/app:1", "team/app", "--platform", "x"], "platform 'x'"),
+        (["docker://127.0.0.1:1/App:1", "team/app"], "App"),
+        ([], "Missing argument 'docker://HOST/REPOSITORY:TAG'. Try 'aioecrpublic copy --help'."),
+        (["--nothing"], "--nothing"),
+    ],
+)
+async def test_copies_that_cannot_be_meant_are_refused_before_any_traffic(
+    arguments: list[str], says: str, tmp_path: Path
+) -> None:
+    env = environment(tmp_path) | {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    finished = await run(*COMMAND, "copy", *arguments, cwd=tmp_path, env=env)
+    assert finished.status == 2, finished.errors
+    assert not finished.output
+    (line,) = finished.errors.splitlines()
+    assert line.startswith("aioecrpublic: ")
+    assert says in line
+
+
+async def test_what_is_attached_and_cannot_be_pushed_is_told(tmp_path: Path) -> None:
+    builder = LayoutBuilder(tmp_path / "image")
+    image = builder.tag(builder.image([random_layer(100, 1)]), "1.0")
+    lost = builder.artifact(image, b"lost", "application/x-signature")
+    builder.tag(lost, None)
+    kept = builder.artifact(image, b"kept", "application/x-signature")
+    builder.tag(kept, None)
+    lost.path(lost.layers[0]).unlink()
+    words = ("push", "oci:image:1.0", "team/app:1.0", "--create", "--referrers", "--json")
+    async with LocalECRPublic() as server:
+        finished = await run(*COMMAND, *words, cwd=tmp_path, env=environment(tmp_path, server))
+        assert await server.read_manifest("team/app", kept.digest) == kept.read(kept.digest)
+    assert finished.status == 3, finished.errors
+    (failure,) = json.loads(finished.output)["referrers_failed"]
+    assert failure["digest"] == lost.digest
+    assert finished.errors.splitlines()[-2:] == [
+        f"aioecrpublic: referrer {lost.digest}: {failure['reason']}",
+        "aioecrpublic: the image is pushed, 1 of what is attached to it could not be",
+    ]
 
 
 async def test_usage_errors_have_a_status_of_their_own(tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ async def test_help(command: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        ("copy oci:image team/app", 1, "is not docker://HOST/REPOSITORY:TAG"),
-        ("copy docker://127.0.0.1:1/team/app:1.0 team/app:", 1, "is not REPOSITORY or REPOSITORY:TAG"),
+        ("copy oci:image team/app", 2, "is not docker://HOST/REPOSITORY:TAG"),
+        ("copy docker://127.0.0.1:1/team/app:1.0 team/app:", 2, "is not REPOSITORY or REPOSITORY:TAG"),
         ("catalog missing team/app", 1, "missing: cannot be read: No such file or directory"),
         ("catalog page team/app", 1, "page/logo.png: neither a PNG nor a JPEG image"),
         ("catalog", 2, "Missing argument 'DIRECTORY'"),
@@ -88,7 +88,7 @@ async def test_help(command: str, tmp_path: Path) -> None:
         ("prune team/app --older-than 3x", 2, "is not a number of hours"),
         ("prune team/app --keep-newest 1", 1, "registry_url is needed"),
         ("prune team/missing --keep-newest 1 --registry-url http://127.0.0.1:1", 1, "does not exist"),
-        ("push nowhere team/app", 1, "no such file or directory"),
+        ("push nowhere team/app", 2, "no such file or directory"),
         ("push oci:image team/app --profile nobody", 1, "nobody"),
         ("push oci:image team/app --endpoint-url nowhere", 1, "nowhere"),
         ("local --port 99999", 2, "99999 is not in the range"),
@@ -96,7 +96,7 @@ async def test_help(command: str, tmp_path: Path) -> None:
         ("local --port {port}", 1, "address already in use"),
         ("local --data-dir bad.json", 1, "bad.json: "),
         ("local --data-dir damaged", 1, "not a database"),
-        ("demo --image nowhere", 1, "no such file or directory"),
+        ("demo --image nowhere", 2, "no such file or directory"),
     ],
 )
 async def test_bad_input_is_a_line(arguments: str, status: int, says: str, tmp_path: Path) -> None:
