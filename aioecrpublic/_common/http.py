@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypedDict
 import aiohttp
 import attrs
 
-from aioecrpublic._common.http_errors import hide_in_text, hide_secrets
+from aioecrpublic._common.masking import Mask
 from aioecrpublic._common.resolver import DaemonResolver
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 
 MIN_RATE: Final = 1024
 """Bytes per second that a peer has to send on average while its reply is waited for."""
+
+# Otherwise it is what there was of a head.
+_DISCONNECTED: Final = aiohttp.ServerDisconnectedError().message
 
 
 @attrs.frozen
@@ -167,7 +170,7 @@ class Connections:
                 exchange.abort()
                 dead = not self.closed and exchange.found_dead(error)
                 if not (dead and repeatable):
-                    hide_secrets(error, url, sent, secrets)
+                    Mask.of_request(sent, url, secrets).clean(error)
                     raise
                 repeatable = False
             finally:
@@ -183,9 +186,10 @@ class Response:
         reason: The reason phrase.
         headers: The headers.
         url: Where it came from.
+        sent: The headers of the request.
     """
 
-    __slots__ = ("_exchange", "_left", "_response", "_secrets", "_sent", "headers", "reason", "status", "url")
+    __slots__ = ("_exchange", "_left", "_response", "_secrets", "headers", "reason", "sent", "status", "url")
 
     def __init__(
         self,
@@ -196,8 +200,8 @@ class Response:
     ) -> None:
         self._response = response
         self._exchange = exchange
-        self._sent = sent
         self._secrets = secrets
+        self.sent = sent
         # Seconds that the body may still be waited for.
         self._left = exchange.read
         self.status = response.status
@@ -212,7 +216,11 @@ class Response:
 
     def hide_secrets(self, text: str) -> str:
         """Return what the peer says, without what it may have sent back of the request's secrets."""
-        return hide_in_text(text, self.url, self._sent, self._secrets)
+        return self._mask.text(text)
+
+    @property
+    def _mask(self) -> Mask:
+        return Mask.of_request(self.sent, self.url, self._secrets)
 
     async def read(self, size: int = -1) -> bytes:
         """Return the next bytes of the body, at most ``size`` if it is not negative; none at its end.
@@ -230,7 +238,7 @@ class Response:
                 data = await (content.readany() if size < 0 else content.read(size))
         except (aiohttp.ClientError, OSError) as error:
             self._exchange.abort()
-            hide_secrets(error, self.url, self._sent, self._secrets)
+            self._mask.clean(error)
             raise
         earned = len(data) / MIN_RATE - (loop.time() - started)
         self._left = min(self._left + earned, self._exchange.read)
@@ -262,6 +270,11 @@ class Response:
         if self._response.connection is not None:
             self._exchange.abort()
         self._response.close()
+
+
+def is_cut_short(error: BaseException) -> bool:
+    """Say whether the connection was closed in the middle of a reply's head."""
+    return isinstance(error, aiohttp.ServerDisconnectedError) and error.message != _DISCONNECTED
 
 
 @contextlib.contextmanager
@@ -318,11 +331,7 @@ class _Exchange:
         """
         if self._pool is None or isinstance(error, TimeoutError):
             return False
-        if isinstance(error, aiohttp.ServerDisconnectedError):
-            # Otherwise it is what there was of a reply.
-            dead = isinstance(error.message, str)
-        else:
-            dead = isinstance(error, aiohttp.ClientConnectionError | ConnectionError)
+        dead = isinstance(error, aiohttp.ClientConnectionError | ConnectionError) and not is_cut_short(error)
         if dead:
             self._pool.distrust_idle()
         return dead

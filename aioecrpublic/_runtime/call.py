@@ -246,7 +246,6 @@ class Call:
         headers = self._own_headers()
         if self._options.hooks.before_send:
             headers = await self._hooked(headers)
-        credentials = None
         if self._source is not None:
             timeouts = self._options.timeouts
             credentials = self._source.ready() or await self._source.get(timeouts.connect + timeouts.read)
@@ -262,9 +261,7 @@ class Call:
         except TransportError as broken:
             broken.operation = operation.name
             return self._failed(broken, {})
-        # The service may repeat the canonical request, token and all, where it refuses a signature.
-        hidden = credentials.session_token if credentials is not None else None
-        error = read_error(shared.service, shared.serde, operation, reply, hidden=hidden)
+        error = read_error(shared.service, shared.serde, operation, reply)
         return self._failed(error, reply.headers)
 
     async def _await_turn(self) -> None:

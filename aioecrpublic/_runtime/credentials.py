@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
-from aioecrpublic._runtime.environment import missing_files
+from aioecrpublic._runtime.environment import configured_secrets, missing_files
 from aioecrpublic._runtime.errors import (
     ClientStateError,
     ConfigurationError,
@@ -220,6 +220,9 @@ class BotocoreSource:
             raise
         except Exception as error:
             # Providers raise whatever their sources do: BotoCoreError, ClientError, RuntimeError, ...
+            from aioecrpublic._common.masking import Mask
+
+            Mask(configured_secrets()).clean(error)
             raise CredentialsError(f"credentials cannot be obtained: {error}") from error
         if found is None or frozen is None or frozen.access_key is None or frozen.secret_key is None:
             raise NoCredentialsError("; ".join([_NO_CREDENTIALS, *missing_files()]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import attrs
 import yarl
@@ -37,20 +37,25 @@ class Endpoint:
         Raises:
             ConfigurationError: It is not an http or https URL with a host and a path and nothing more.
         """
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
-            raise ConfigurationError(f"endpoint_url {url!r} is not a URL: {error}") from error
+        if not isinstance(url, str):
+            raise ConfigurationError(f"endpoint_url must be a str (got {type(url).__name__})")
+        # What may have a password or a token in it is not shown.
+        named = "endpoint_url" if set("@?#") & set(url) else f"endpoint_url {url!r}"
+        parts = _split(url)
+        if parts is None:
+            raise ConfigurationError(f"{named} is not a URL")
         if parts.username is not None or parts.password is not None:
             raise ConfigurationError("endpoint_url has a user name or password in it; use credentials")
         if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-            raise ConfigurationError(f"endpoint_url {url!r} is not an http or https URL")
+            raise ConfigurationError(f"{named} is not an http or https URL")
         if parts.query or parts.fragment:
-            raise ConfigurationError(f"endpoint_url {url!r} has a query or a fragment")
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        if port is not None and port != _DEFAULT_PORTS[parts.scheme]:
-            host = f"{host}:{port}"
+            raise ConfigurationError(f"{named} has a query or a fragment")
+        name = _host(parts.hostname)
+        if name is None:
+            raise ConfigurationError(f"{named} has no host that can be connected to")
+        host = f"[{name}]" if ":" in name else name
+        if parts.port is not None and parts.port != _DEFAULT_PORTS[parts.scheme]:
+            host = f"{host}:{parts.port}"
         path = _plain_path(parts.path)
         return cls(yarl.URL(f"{parts.scheme}://{host}{path}", encoded=True), host, quote(path, safe="/~"))
 
@@ -58,6 +63,28 @@ class Endpoint:
         """The same with something before the name of its host."""
         url = yarl.URL(f"{self.url.scheme}://{prefix}{self.host}{self.url.raw_path}", encoded=True)
         return attrs.evolve(self, url=url, host=f"{prefix}{self.host}")
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL, ``None`` if it is none: the parser's own error may repeat a password."""
+    if not url.isprintable():
+        # The parser drops some of what cannot be printed, and keeps the rest.
+        return None
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    return None if port == 0 else parts
+
+
+def _host(name: str) -> str | None:
+    """A host as it is sent, ``None`` if it is none; a zone id is one only for the sender."""
+    try:
+        host = yarl.URL.build(scheme="http", host=name).raw_host
+    except ValueError:
+        return None
+    return None if host is None or "%" in host else host
 
 
 def _plain_path(path: str) -> str:

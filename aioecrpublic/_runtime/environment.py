@@ -6,12 +6,13 @@ where nobody has named it and it cannot be read, as in a container with another 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from aioecrpublic._common.fileio import open_regular
+from aioecrpublic._common.fileio import open_regular, read_regular
 from aioecrpublic._runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
 _PROFILES: Final = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
+_SECRETS: Final = (
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+)
+_SECRET_FILES: Final = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
+_MAX_SECRET: Final = 64 * 1024
 _MAX_FILE: Final = 16 * 1024 * 1024
 
 
@@ -84,6 +93,15 @@ def missing_files() -> list[str]:
         for variable, default in _FILES.values()
         if variable in ENVIRONMENT and _find(variable, default) is None
     ]
+
+
+def configured_secrets() -> list[str]:
+    """Return the secrets that variables hold, or that are in files which variables name; blocks."""
+    found = [ENVIRONMENT[name] for name in _SECRETS if name in ENVIRONMENT]
+    for name in _SECRET_FILES:
+        with contextlib.suppress(OSError, ValueError):
+            found.append(read_regular(ENVIRONMENT.get(name, ""), _MAX_SECRET).decode())
+    return [secret.strip() for secret in found]
 
 
 def botocore_session(profile: str | None) -> Session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from aioecrpublic._common.masking import Mask
 from aioecrpublic._runtime.errors import BrokenReplyError, ServiceError
 from aioecrpublic._runtime.serde import Serde, SerdeError
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from aioecrpublic._runtime.transport import Reply
 
 _SHOWN = 200
+# More than what is shown, so that no secret is cut before it is recognised.
+_READ = 64 * 1024
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
@@ -38,6 +41,8 @@ def read_response(serde: Serde, operation: Operation[Any, ResponseT], reply: Rep
         )
         # The service has done what it was asked; asking again may do it twice.
         broken.transient = False
+        for shown in (error, broken):
+            Mask.of_request(reply.sent).clean(shown)
         raise broken from error
 
 
@@ -46,13 +51,12 @@ def read_error(
     serde: Serde,
     operation: Operation[Any, Any],
     reply: Reply,
-    *,
-    hidden: str | None = None,
 ) -> ServiceError:
     """The error in a reply of failure; any reply gives one, if need be named after its HTTP status.
 
-    ``hidden`` is a secret that is not shown if the message has it.
+    The service may repeat the canonical request, token and all, where it refuses a signature: that is hidden.
     """
+    mask = Mask.of_request(reply.sent)
     body = _json_object(reply.data)
     name = error_code(reply.headers.get("x-amzn-ErrorType") or body.get("__type") or body.get("code"))
     code = _query_code(reply.headers) if service.query_compatible else ""
@@ -60,16 +64,14 @@ def read_error(
     message = str(body.get("message") or body.get("Message") or body.get("errorMessage") or "")
     if not code:
         code = str(reply.status)
-        message = message or _excerpt(reply.data)
-    if hidden:
-        message = message.replace(hidden, "***")
+        message = message or _excerpt(reply.data, mask)
     try:
         members = serde.error_members(name, body)
     except SerdeError:
         # The code and the message are worth more than a member of the wrong type.
         members = {}
     cls = service.errors.get(name, ServiceError)
-    return cls(
+    error = cls(
         message,
         code=code,
         operation=operation.name,
@@ -77,6 +79,8 @@ def read_error(
         status=reply.status,
         **members,
     )
+    mask.clean(error)
+    return error
 
 
 def error_code(raw: object) -> str:
@@ -101,6 +105,6 @@ def _json_object(data: bytes) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _excerpt(data: bytes) -> str:
-    text = " ".join(data[: 4 * _SHOWN].decode("utf-8", "replace").split())
+def _excerpt(data: bytes, mask: Mask) -> str:
+    text = " ".join(mask.text(data[:_READ].decode("utf-8", "replace")).split())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

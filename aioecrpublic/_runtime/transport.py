@@ -12,7 +12,7 @@ import aiohttp
 import attrs
 from aiohttp import payload
 
-from aioecrpublic._common.http import Connections, Response, Settings, Timeouts, sending
+from aioecrpublic._common.http import Connections, Response, Settings, Timeouts, is_cut_short, sending
 from aioecrpublic._common.tls import CABundleError, client_context
 from aioecrpublic._runtime.body import SLICE, SMALL_BODY, TLS_SLICE
 from aioecrpublic._runtime.errors import (
@@ -47,11 +47,19 @@ _TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 
 @attrs.frozen
 class Reply:
-    """An HTTP reply, read whole."""
+    """An HTTP reply, read whole.
+
+    Attributes:
+        status: The status.
+        headers: The headers.
+        data: The body.
+        sent: The headers of the request, which the peer may have sent back.
+    """
 
     status: int
     headers: Mapping[str, str]
     data: bytes
+    sent: Mapping[str, str] = attrs.field(factory=dict, repr=False)
 
 
 class _StreamedBody(payload.Payload):
@@ -245,7 +253,7 @@ class Transport:
                 repeatable=repeatable,
             )
             try:
-                return Reply(response.status, response.headers, await _read(response))
+                return Reply(response.status, response.headers, await _read(response), response.sent)
             finally:
                 response.close()
         except (aiohttp.ClientError, OSError) as error:
@@ -278,8 +286,7 @@ def _translated(error: aiohttp.ClientError | OSError, timeouts: Timeouts) -> Tra
         case aiohttp.ClientHttpProxyError():
             result = ConnectError(f"the proxy answered with status {error.status}", status=error.status)
             result.transient = error.status in _TRANSIENT_STATUSES
-        case aiohttp.ServerDisconnectedError() if not isinstance(error.message, str):
-            # What there was of a head.
+        case _ if is_cut_short(error):
             result = BrokenReplyError("the reply was cut short")
         case aiohttp.ClientPayloadError() | aiohttp.ClientResponseError():
             result = BrokenReplyError(f"the reply is broken: {text}")
