@@ -67,9 +67,7 @@ def inspect(manifest: str, declared: str | None) -> ManifestFacts:
     config = document.get("config")
     if not isinstance(config, dict):
         raise _invalid("config is missing")
-    layers = [
-        layer for layer in _objects(document, "layers") if _text(layer, "mediaType") not in NONDISTRIBUTABLE
-    ]
+    layers = [layer for layer in _objects(document, "layers") if not _is_elsewhere(layer)]
     blobs = {_digest(blob, "layers"): _size(blob) for blob in (config, *layers)}
     return ManifestFacts(
         media_type=media_type,
@@ -125,6 +123,14 @@ def _size(descriptor: dict[str, Any]) -> int:
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _LARGEST_BLOB:
         raise _invalid("a descriptor has no valid size")
     return size
+
+
+def _is_elsewhere(layer: dict[str, Any]) -> bool:
+    """Say whether a layer need not be here: one that is not to be distributed and says where it is.
+
+    Without a URL nobody could find it; docker-registry refuses it too.
+    """
+    return _text(layer, "mediaType") in NONDISTRIBUTABLE and bool(layer.get("urls"))
 
 
 def _subject(document: dict[str, Any]) -> str | None:

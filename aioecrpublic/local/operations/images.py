@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from aioecrpublic._generated import types
 from aioecrpublic._generated.errors import (
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from aioecrpublic.local.database import Cursor
     from aioecrpublic.local.state import State
 
+_TAG: Final = re.compile(r"[a-zA-Z0-9-_.]+")
+
 
 def put_image(context: Context, request: types.PutImageRequest) -> types.PutImageResponse:
     """PutImage: a manifest whose layers and children are there, under a tag if one is given."""
@@ -34,6 +37,7 @@ def put_image(context: Context, request: types.PutImageRequest) -> types.PutImag
     digest = digest_of(request.image_manifest)
     with context.state.database.transaction() as cursor:
         find_repository(cursor, name)
+        _check_tag(request.image_tag)
         facts = inspect(request.image_manifest, request.image_manifest_media_type)
         if request.image_digest is not None and request.image_digest != digest:
             raise ImageDigestDoesNotMatchException(
@@ -146,6 +150,15 @@ def batch_delete_image(
             else:
                 deleted += _delete(cursor, name, image_id)
     return types.BatchDeleteImageResponse(image_ids=deleted, failures=failures)
+
+
+def _check_tag(tag: str | None) -> None:
+    """Refuse what private ECR refuses: https://github.com/alexjurkiewicz/ecr-scan-image/issues/40."""
+    if tag is not None and _TAG.fullmatch(tag) is None:
+        raise InvalidParameterException(
+            "Invalid parameter at 'imageTag' failed to satisfy constraint: 'must satisfy regular expression "
+            f"'{_TAG.pattern}''"
+        )
 
 
 def _check_references(cursor: Cursor, name: str, facts: ManifestFacts) -> None:

@@ -116,6 +116,9 @@ class Uploads:
         self._hold(upload_id)
         try:
             size = await self._receive(request, where, account, upload_id, "CompleteLayerUpload")
+            if not size:
+                # As private ECR answers, and CompleteLayerUpload with its EmptyUploadException.
+                raise V2Error(400, "BLOB_UPLOAD_INVALID", "the upload has no bytes")
             await self._run(self._keep, where.repository, upload_id, digest, size)
         finally:
             self._holds.release(upload_id)

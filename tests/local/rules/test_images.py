@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.local.rules.helpers import (
     INDEX_TYPE,
+    LAYER_TYPE,
     MANIFEST_TYPE,
     Boto,
+    descriptor,
     digest_of,
     index_of,
     manifest_of,
@@ -104,16 +108,44 @@ def test_a_manifest_is_stored_as_it_is_and_put_once(client: Boto, repository: st
         client.put_image(repositoryName=repository, imageManifest=text, imageTag="1.0")
 
 
-def test_layers_of_elsewhere_need_not_be_there(client: Boto, repository: str) -> None:
+FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+NONDISTRIBUTABLE = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+URLS = {"urls": ["https://example.com/layer"]}
+
+
+@pytest.mark.parametrize(
+    ("media_type", "more", "needed"),
+    [
+        (FOREIGN, URLS, False),
+        (NONDISTRIBUTABLE, URLS, False),
+        # Nobody could find it.
+        (FOREIGN, {}, True),
+        (NONDISTRIBUTABLE, {"urls": []}, True),
+        # It can be had elsewhere as well, and has to be here all the same.
+        (LAYER_TYPE, URLS, True),
+        ("application/vnd.docker.image.rootfs.diff.tar.gzip", URLS, True),
+    ],
+)
+def test_which_layers_may_be_elsewhere(
+    client: Boto, repository: str, media_type: str, more: dict[str, object], *, needed: bool
+) -> None:
     push_layer(client, repository, b"{}")
-    foreign = {
-        "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-        "digest": digest_of(b"far away"),
-        "size": 8,
-        "urls": ["https://example.com/layer"],
-    }
-    manifest = manifest_of(b"{}", layers=[foreign])
+    layer = descriptor(media_type, b"far away") | more
+    manifest = manifest_of(b"{}", layers=[layer])
+    if needed:
+        with refused("LayersNotFoundException", digest_of(b"far away")):
+            client.put_image(repositoryName=repository, imageManifest=manifest)
+        push_layer(client, repository, b"far away")
     client.put_image(repositoryName=repository, imageManifest=manifest, imageTag="1.0")
+
+
+@pytest.mark.parametrize("tag", ["a b", "a/b", "a:b", "é", "1.0\n", "[1]", "1+2"])
+def test_tags_that_are_none(client: Boto, repository: str, tag: str) -> None:
+    push_small_image(client, repository)
+    manifest = manifest_of(b"{}", b"layer")
+    with refused("InvalidParameterException", "'imageTag'", "'[a-zA-Z0-9-_.]+'"):
+        client.put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag)
+    assert "imageTags" not in client.describe_images(repositoryName=repository)["imageDetails"][0]
 
 
 def test_a_repository_with_images_is_deleted_by_force(client: Boto, repository: str) -> None:

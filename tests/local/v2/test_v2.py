@@ -217,6 +217,18 @@ def test_a_blob_with_another_digest(registry: Registry) -> None:
     assert registry.call("HEAD", f"blobs/{digest_of(LAYER)}").status == 404
 
 
+def test_a_blob_without_bytes(registry: Registry) -> None:
+    empty = digest_of(b"")
+    location = registry.call("POST", "blobs/uploads/").headers["Location"]
+    assert registry.call("PATCH", location, b"").status == 202
+    for method, path in (("PUT", f"{location}?digest={empty}"), ("POST", f"blobs/uploads/?digest={empty}")):
+        reply = registry.call(method, path, b"")
+        assert (reply.status, reply.codes) == (400, ["BLOB_UPLOAD_INVALID"])
+    assert registry.call("HEAD", f"blobs/{empty}").status == 404
+    # The first of them can go on.
+    assert registry.call("PUT", f"{location}?digest={digest_of(b'x')}", b"x").status == 201
+
+
 def test_an_upload_that_is_cancelled(registry: Registry) -> None:
     location = registry.call("POST", "blobs/uploads/").headers["Location"]
     assert registry.call("DELETE", location).status == 204
