@@ -107,11 +107,7 @@ def _problems(result: PruneResult) -> str:
 def _show(result: PruneResult) -> None:
     console = Console()
     reasons = _reasons(result)
-    rows = [
-        tuple(map(printable, (short(image.digest), ", ".join(image.tags), decimal(image.size), why)))
-        for image in result.plan.images
-        for why in (reasons[image.digest],)
-    ]
+    rows = [_row(image, reasons[image.digest]) for image in result.plan.images]
     if console.is_terminal and rows:
         title = Text(printable(f"images of {result.plan.repository_name}"))
         table = Table("digest", "tags", "size", "why", title=title)
@@ -126,6 +122,13 @@ def _show(result: PruneResult) -> None:
     size = decimal(sum(image.size for image in gone))
     missing = f"; gone before: {len(result.missing)}" if result.missing else ""
     write_line(f"images {done}: {len(gone)} ({size}){missing}; kept: {len(result.plan.keep)}")
+
+
+def _row(image: PlannedImage, why: str) -> list[str]:
+    """What is shown of an image; the service or the image may have chosen any of it."""
+    return [
+        printable(text) for text in (short(image.digest), ", ".join(image.tags), decimal(image.size), why)
+    ]
 
 
 def _reasons(result: PruneResult) -> dict[str, str]:
