@@ -34,11 +34,12 @@ quick: $(DEV)  ## The tests that take seconds at the most
 lowest:  ## The tests of the package itself with the lowest versions of its dependencies
 	$(MAKE) edge VENV=$(VENV)-lowest PINS=tests.support.lowest
 
-newest:  ## The same with the newest versions
+newest:  ## The same with the newest versions, and clients of all of botocore's JSON services
 	$(MAKE) edge VENV=$(VENV)-newest
+	AIOECRPUBLIC_SOAK=1 $(VENV)-newest/bin/python -m pytest tests/codegen/test_other_services.py
 
 edge: $(EDGE)
-	$(PYTEST) tests/images tests/manage tests/push tests/runtime tests/test_client.py
+	$(PYTEST) tests/codegen tests/images tests/manage tests/push tests/runtime tests/test_client.py --ignore tests/codegen/test_committed.py
 
 lint: $(DEV)  ## Style and types
 	$(BIN)/python -m ruff check
@@ -108,5 +109,5 @@ $(AUDIT): $(DEV)
 
 $(EDGE): pyproject.toml | $(BIN)/python
 	$(if $(PINS),$(BIN)/python -m $(PINS),:) >$(VENV)/pins.txt
-	$(PIP) --editable ".[cli,codegen,zstd]" --group harness --requirement $(VENV)/pins.txt boto3
+	$(PIP) --editable ".[cli,codegen,zstd]" --group harness --group lint --requirement $(VENV)/pins.txt boto3
 	@touch $@

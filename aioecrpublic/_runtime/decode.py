@@ -76,18 +76,12 @@ class Decoder(Compiled):
         match shape:
             case Structure():
                 convert = self.nested(name)
-            case ListOf() if isinstance(self._shapes[shape.element], Structure):
-                # The structure's own function is looked up once a list, not once an element.
-                read = _sparse_list if shape.sparse else _list
-                convert = lambda values: read(values, self.function(shape.element))  # noqa: E731
             case ListOf():
-                convert = functools.partial(
-                    _sparse_list if shape.sparse else _list, element=self.value(shape.element)
-                )
+                convert = self._list(name, shape)
+            case MapOf() if shape.sparse:
+                convert = functools.partial(_sparse_map, self.value(shape.value))
             case MapOf():
-                convert = functools.partial(
-                    _sparse_map if shape.sparse else _map, item=self.value(shape.value)
-                )
+                convert = functools.partial(_map, name, self.value(shape.value))
             case String() if shape.enum is not None:
                 convert = _enum_converter(shape.enum)
             case Number() if not shape.integer:
@@ -95,6 +89,14 @@ class Decoder(Compiled):
             case _:
                 convert = _SCALARS[type(shape)]
         return convert
+
+    def _list(self, name: str, shape: ListOf) -> Convert:
+        if shape.sparse:
+            return functools.partial(_sparse_list, self.value(shape.element))
+        if isinstance(self._shapes[shape.element], Structure):
+            # The structure's own function is looked up once a list, not once an element.
+            return lambda values: _list(name, self.function(shape.element), values)
+        return functools.partial(_list, name, self.value(shape.element))
 
     def _compile(self, shape: Structure) -> Convert:
         scope: dict[str, Any] = {}
@@ -255,39 +257,40 @@ def _enum_converter(enum: type[str]) -> Convert:
     return convert
 
 
-def _list(values: Any, element: Convert) -> list[Any]:
+def _list(name: str, element: Convert, values: Any) -> list[Any]:
     if values.__class__ is not list:
         _wrong(values, "a list")
     found = [element(value) for value in values if value is not None]
     if len(found) != len(values):
-        _log_nulls(len(values) - len(found))
+        _warn_of_nulls(name)
     return found
 
 
-def _sparse_list(values: Any, element: Convert) -> list[Any]:
+def _sparse_list(element: Convert, values: Any) -> list[Any]:
     if values.__class__ is not list:
         _wrong(values, "a list")
     return [None if value is None else element(value) for value in values]
 
 
-def _map(values: Any, item: Convert) -> dict[str, Any]:
+def _map(name: str, item: Convert, values: Any) -> dict[str, Any]:
     if values.__class__ is not dict:
         _wrong(values, "an object")
     found = {key: item(value) for key, value in values.items() if value is not None}
     if len(found) != len(values):
-        _log_nulls(len(values) - len(found))
+        _warn_of_nulls(name)
     return found
 
 
-def _sparse_map(values: Any, item: Convert) -> dict[str, Any]:
+def _sparse_map(item: Convert, values: Any) -> dict[str, Any]:
     if values.__class__ is not dict:
         _wrong(values, "an object")
     return {key: None if value is None else item(value) for key, value in values.items()}
 
 
-def _log_nulls(count: int) -> None:
+@functools.cache
+def _warn_of_nulls(name: str) -> None:
     # As Smithy has it: a null is no element of a list or a map whose model does not say that it is sparse.
-    _log.warning("%d null elements of a list or map in a reply were left out", count)
+    _log.warning("the service sent nulls in %s, which are left out; this is said once", name)
 
 
 _ZEROS: Mapping[type[Shape], Callable[[], Any]] = {

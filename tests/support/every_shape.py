@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aioecrpublic._runtime.shapes import (
+    JSON,
     Blob,
     Boolean,
+    Document,
     ListOf,
     MapOf,
     Member,
     Number,
+    Response,
     String,
     Structure,
     Timestamp,
@@ -56,6 +59,27 @@ class Required:
     optional: Optional
 
 
+@attrs.define(kw_only=True)
+class Either:
+    text: str | None = None
+    texts: list[str] | None = None
+    inner: Either | None = None
+
+
+@attrs.define(kw_only=True, eq=False, repr=False)
+class Everything(Response):
+    required: Required | None = None
+    optional: Optional | None = None
+    either: Either | None = None
+    dated: dt.datetime | None = None
+    free: JSON = None
+    gaps: list[dict[str, int] | None] = attrs.Factory(list)
+    holes: dict[str, Either | None] = attrs.Factory(dict)
+    table: dict[str, Optional] = attrs.Factory(dict)
+    ratios: list[float] = attrs.Factory(list)
+    data: list[bytes] = attrs.Factory(list)
+
+
 MEMBERS = {
     "text": "Text",
     "colour": "Colour",
@@ -95,6 +119,40 @@ SHAPES: Mapping[str, Shape] = {
     ),
     "Required": Structure(
         Required, tuple(Member(name, f"the-{name}", shape, required=True) for name, shape in MEMBERS.items())
+    ),
+}
+SHAPES = {
+    **SHAPES,
+    "Dated": Timestamp("rfc822"),
+    "Free": Document(),
+    "Gaps": ListOf("Counts", sparse=True),
+    "Holes": MapOf("Text", "Either", sparse=True),
+    "Table": MapOf("Text", "Optional"),
+    "Ratios": ListOf("Ratio"),
+    "DataList": ListOf("Data"),
+    "Either": Structure(
+        Either,
+        (
+            Member("text", "text", "Text"),
+            Member("texts", "texts", "Texts"),
+            Member("inner", "inner", "Either"),
+        ),
+        union=True,
+    ),
+    "Everything": Structure(
+        Everything,
+        (
+            Member("required", "required", "Required"),
+            Member("optional", "optional", "Optional"),
+            Member("either", "either", "Either"),
+            Member("dated", "dated", "Dated"),
+            Member("free", "free", "Free"),
+            Member("gaps", "gaps", "Gaps"),
+            Member("holes", "holes", "Holes"),
+            Member("table", "table", "Table"),
+            Member("ratios", "ratios", "Ratios"),
+            Member("data", "data", "DataList"),
+        ),
     ),
 }
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
