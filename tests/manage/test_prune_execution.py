@@ -36,7 +36,7 @@ async def planned(repository: Repository, rules: PruneRules = ALL) -> PrunePlan:
     return await plan_prune(repository.client, REPOSITORY, rules, read_manifest=repository.read)
 
 
-async def delete(repository: Repository, *images: BuiltImage) -> None:
+async def delete(repository: Repository, *images: BuiltImage | PlannedImage) -> None:
     """Delete images as somebody else does."""
     identifiers = [ImageIdentifier(image_digest=image.digest) for image in images]
     response = await repository.client.batch_delete_image(repository_name=REPOSITORY, image_ids=identifiers)
@@ -189,6 +189,20 @@ async def test_what_is_shown_counts_more_than_what_was_said(*, confirmed: bool) 
         result = await execute_prune(client, plan)
     assert codes(result.failures) == {image.image_digest: "NotDeleted"}
     assert result.deleted == ()
+
+
+async def test_what_was_gone_is_not_among_what_was_not_tried(
+    server: LocalECRPublic, repository: Repository
+) -> None:
+    index, loose = await repository.index("1.0"), await repository.image()
+    attached = await signed(repository, loose)
+    plan = await planned(repository)
+    await delete(repository, *[image for image in plan.images if image.digest in attached])
+    result = await executed(server, plan, Fault(kind="error", operation="DescribeImages", skip=1))
+    assert set(digests_of(result.missing)) == set(attached)
+    assert digests_of(result.deleted) == [loose.digest]
+    assert codes(result.unconfirmed) == {index.digest: "ServerException"}
+    assert codes(result.failures).keys() == set(index.manifests) - {index.digest}
 
 
 async def test_an_error_of_the_first_look_is_raised(server: LocalECRPublic, repository: Repository) -> None:
