@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from aioecrpublic._common.oci import INDEXES
-from aioecrpublic.images.config import check_layers, is_image_config, read_config
+from aioecrpublic.images.config import MAX_CONFIG_SIZE, check_layers, is_image_config, read_config
 from aioecrpublic.images.errors import ImageError
 from aioecrpublic.images.manifest import check_manifest_type, parse_manifest
 from aioecrpublic.images.selection import select_platforms
@@ -170,7 +170,7 @@ class _Loader:
     async def _read_config(self, config: Descriptor) -> ImageConfig:
         known = self._configs.get(config.digest)
         if known is None:
-            self._config_bytes += config.size
+            self._config_bytes += min(config.size, MAX_CONFIG_SIZE)
             if self._config_bytes > MAX_MANIFEST_BYTES:
                 raise ImageError(
                     f"{self._source.name}: more than {MAX_MANIFEST_BYTES} bytes of configs in one image"

@@ -34,7 +34,7 @@ MAX_XZ_MEMORY = 80 * 1024 * 1024
 """Bytes that the decoder may take; all presets of xz keep to 65 MiB (xz(1), "-0 ... -9")."""
 
 MAX_EMPTY_MEMBERS = 10_000
-MIN_MEMBER = 64
+MIN_MEMBER = 512
 """Bytes that members, frames or streams hold on average where they are very many; a tar has blocks of 512."""
 
 MAX_EXCESS = 16 * 1024 * 1024

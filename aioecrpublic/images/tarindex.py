@@ -25,8 +25,8 @@ MAX_EXTENDED_HEADER = 64 * 1024
 """Bytes; paths have at most 4096, and little else is ever written there."""
 MAX_EXTENDED_HEADERS = 32 * 1024 * 1024
 """Bytes of all extended headers together, each of which takes time to read and may say next to nothing."""
-MAX_RECORDS = 1000
-"""Records of one pax header; a few are usual."""
+MAX_EXTENDED_LINES = 500_000
+"""Lines of all extended headers together; each may be a record of its own."""
 MAX_NAMES = 16 * 1024 * 1024
 """Characters of all paths together, which are held in memory."""
 MAX_SPARSE_MAPS = 10_000
@@ -178,6 +178,36 @@ class _Extension:
     sparse: bool = False
 
 
+@attrs.define
+class _Bounds:
+    """How much of everything there was: reading what says nothing takes time, too."""
+
+    name: str
+    members: int = 0
+    extended: int = 0
+    lines: int = 0
+    maps: int = 0
+
+    def count_member(self) -> None:
+        self.members += 1
+        if self.members > MAX_MEMBERS:
+            raise ImageError(f"{self.name}: more than {MAX_MEMBERS} entries")
+
+    def count_extended(self, raw: bytes) -> None:
+        self.extended += len(raw)
+        self.lines += raw.count(b"\n")
+        if self.extended > MAX_EXTENDED_HEADERS or self.lines > MAX_EXTENDED_LINES:
+            raise ImageError(
+                f"{self.name}: more than {MAX_EXTENDED_HEADERS} bytes or {MAX_EXTENDED_LINES} lines "
+                "of extended headers"
+            )
+
+    def count_maps(self, blocks: int) -> None:
+        self.maps += blocks
+        if self.maps > MAX_SPARSE_MAPS:
+            raise ImageError(f"{self.name}: more than {MAX_SPARSE_MAPS} blocks of maps of sparse entries")
+
+
 class _Blocks:
     """Reads headers with few system calls: they are often near each other."""
 
@@ -201,24 +231,18 @@ class _Blocks:
 
 def _members(content: FileRange, name: str) -> Iterator[Member]:
     blocks = _Blocks(content)
+    bounds = _Bounds(name)
     offset = 0
-    count = 0
-    extended = 0
-    maps = 0
     extension = _Extension()
     while (block := _next_block(blocks, offset, name)) is not None:
         where = f"{name}: tar header at byte {offset}"
         _check_sum(block, where)
         offset += BLOCK
-        count += 1
-        if count > MAX_MEMBERS:
-            raise ImageError(f"{name}: more than {MAX_MEMBERS} entries")
+        bounds.count_member()
         size = _number(block[124:136], where)
         if block[156:157] in b"LKxXg":
             raw = _extended(blocks, offset, size, where)
-            extended += size
-            if extended > MAX_EXTENDED_HEADERS:
-                raise ImageError(f"{name}: more than {MAX_EXTENDED_HEADERS} bytes of extended headers")
+            bounds.count_extended(raw)
             _extend(extension, block[156:157], raw, where)
             offset += _padded(size)
             continue
@@ -226,9 +250,7 @@ def _members(content: FileRange, name: str) -> Iterator[Member]:
         extension = _Extension()
         if header.kind == "sparse" and block[156:157] == b"S":
             start, offset = offset, _skip_sparse_map(blocks, block, offset, name)
-            maps += (offset - start) // BLOCK
-            if maps > MAX_SPARSE_MAPS:
-                raise ImageError(f"{name}: more than {MAX_SPARSE_MAPS} blocks of maps of sparse entries")
+            bounds.count_maps((offset - start) // BLOCK)
         stored = 0 if header.kind in _NO_CONTENT else header.size
         if offset + stored > len(content):
             raise ImageError(
@@ -339,8 +361,6 @@ def _pax_records(raw: bytes, where: str) -> dict[str, str]:
         key, equals, value = record.partition(b"=")
         if length > len(raw) - position or not equals or not record.endswith(b"\n"):
             raise ImageError(f"{where}: malformed extended header")
-        if len(records) == MAX_RECORDS:
-            raise ImageError(f"{where}: more than {MAX_RECORDS} records in an extended header")
         records[key.decode("utf-8", "replace")] = value[:-1].decode("utf-8", "surrogateescape")
         position += length
     return records

@@ -1,15 +1,17 @@
 """Damaged and hostile images: whatever is wrong with them, what comes out is an image or an `ImageError`.
 
-Each of the three tests takes a thousand examples, always the same ones; a soak takes ten times as many,
-others each time.
+Each test takes a thousand examples, always the same ones; a soak takes a hundred times as many, others each
+time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import bz2
 import gzip
 import io
 import json
+import lzma
 import tarfile
 import tempfile
 from contextlib import suppress
@@ -19,13 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from backports import zstd
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aioecrpublic.images import DockerArchive, ImageError, OCIArchive, OCILayout, load_image, open_image
 from tests.images.helpers import read_blob
 from tests.support.oci import (
     JSON,
+    OCI_LAYER,
     OCI_LAYER_GZIP,
     LayoutBuilder,
     digest_of,
@@ -35,21 +38,16 @@ from tests.support.oci import (
     tar_layer,
     write_index,
 )
-from tests.support.soak import SOAK
+from tests.support.soak import FUZZ
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from aioecrpublic.images import ImageSource
 
-fuzz = settings(
-    max_examples=10_000 if SOAK else 1000,
-    derandomize=not SOAK,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
-)
-
 Files = dict[str, bytes]
+
+SCRATCH = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a disk is slow
 
 HOSTILE: list[JSON] = [
     None,
@@ -145,6 +143,24 @@ def docker_archives() -> list[Files]:
     ]
 
 
+@cache
+def docker_saves() -> list[Files]:
+    """Return good docker-archives of the newer form: layouts of uncompressed layers."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        layers = [tar_layer({f"f{n}": b"data" * n}, OCI_LAYER) for n in range(3)]
+        builder = LayoutBuilder(directory / "a")
+        builder.tag(builder.image([*layers, layers[0]]), "1.0")
+        builder = LayoutBuilder(directory / "b")
+        images = [
+            builder.image([layers[0], layers[n]], platform=f"linux/{name}")
+            for n, name in enumerate(("amd64", "arm64"))
+        ]
+        builder.tag(builder.index([*images, builder.attestation(images[0])]), "1.0")
+        manifest = encode([{"Config": "x", "RepoTags": ["app:1.0"], "Layers": []}])
+        return [{**files_below(directory / which), "manifest.json": manifest} for which in "ab"]
+
+
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Yield each container in a document with each of its keys."""
     for key in list(value) if isinstance(value, dict) else range(len(value)):
@@ -222,8 +238,8 @@ def reseal(files: Files, path: str, data: bytes, depth: int = 8) -> None:
 
 
 @st.composite
-def bad_layouts(draw: st.DrawFn) -> Files:
-    files = dict(draw(st.sampled_from(layouts())))
+def bad_layouts(draw: st.DrawFn, good: Callable[[], list[Files]] = layouts) -> Files:
+    files = dict(draw(st.sampled_from(good())))
     for _ in range(draw(st.integers(1, 3))):
         blobs = [path for path in sorted(files) if path.startswith("blobs/")]
         path = draw(st.sampled_from([*blobs * 3, *sorted(files)]))
@@ -257,6 +273,31 @@ def bad_docker_archives(draw: st.DrawFn) -> Files:
     return files
 
 
+def as_directory(files: Files) -> Files:
+    """Return a layout's image as skopeo would write it for ``dir:``, as far as there is one."""
+    entries = parsed(files.get("index.json", b"")).get("manifests") or [{}]
+    root = entries[0].get("digest") if isinstance(entries, list) and isinstance(entries[0], dict) else ""
+    found: Files = {"version": b"Directory Transport Version: 1.1\n"}
+    for path, data in files.items():
+        name = path.rpartition("/")[2]
+        if root == f"sha256:{name}":
+            found["manifest.json"] = data
+        elif path.startswith("blobs/"):
+            found[f"{name}.manifest.json" if b'"schemaVersion"' in data else name] = data
+    return found
+
+
+PACKERS: list[Callable[[bytes], bytes]] = [
+    *[bytes] * 4,
+    gzip.compress,
+    lambda data: gzip.compress(data[:700]) + bytes(100) + gzip.compress(data[700:]),
+    zstd.compress,
+    lambda data: b"\x5a\x2a\x4d\x18\3\0\0\0xyz" + zstd.compress(data),
+    lambda data: lzma.compress(data, preset=0),
+    bz2.compress,
+]
+
+
 @st.composite
 def tars(draw: st.DrawFn, files: Files) -> bytes:
     """Write files into a tar, perhaps with odd members, perhaps compressed, perhaps damaged after that."""
@@ -274,15 +315,11 @@ def tars(draw: st.DrawFn, files: Files) -> bytes:
                 info.linkname = draw(st.sampled_from(["/etc/passwd", "../x", name, *files]))
             archive.addfile(info, io.BytesIO(data))
             if draw(st.integers(0, 59)) == 0:
-                archive.addfile(info, io.BytesIO(data))
+                archive.addfile(info, io.BytesIO(draw(st.sampled_from([data, bytes(len(data))]))))
     data = buffer.getvalue()
     if draw(st.integers(0, 3)) == 0:
         data = damage(draw, data)
-    match draw(st.integers(0, 5)):
-        case 0:
-            data = gzip.compress(data)
-        case 1:
-            data = zstd.compress(data)
+    data = draw(st.sampled_from(PACKERS))(data)
     return damage(draw, data) if draw(st.integers(0, 4)) == 0 else data
 
 
@@ -303,9 +340,16 @@ async def use(source: ImageSource, platforms: list[str] | None) -> None:
             assert len(await read_blob(source, blob, 10_000)) == blob.size > 0
 
 
-def check(source: ImageSource, platforms: list[str] | None) -> None:
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    """One event loop for all examples, with its threads."""
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+def check(runner: asyncio.Runner, source: ImageSource, platforms: list[str] | None) -> None:
     try:
-        asyncio.run(use(source, platforms))
+        runner.run(use(source, platforms))
     except ImageError as error:
         message = str(error)
     else:
@@ -320,50 +364,85 @@ PLATFORMS = st.sampled_from([None, None, ["linux/amd64"], ["linux/amd64", "linux
 REFERENCES = st.sampled_from(["1.0", "1.0", "1.0", "nested", None])
 
 
-@fuzz
+def write(files: Files, directory: str) -> None:
+    for path, data in files.items():
+        target = Path(directory) / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+
+
+@FUZZ
 @given(bad_layouts(), REFERENCES, PLATFORMS)
-@pytest.mark.slow
-def test_layouts(files: Files, reference: str | None, platforms: list[str] | None) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        for path, data in files.items():
-            target = Path(name) / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-        check(OCILayout(name, reference), platforms)
+def test_layouts(
+    runner: asyncio.Runner, files: Files, reference: str | None, platforms: list[str] | None
+) -> None:
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as name:
+        write(files, name)
+        check(runner, OCILayout(name, reference), platforms)
 
 
-@fuzz
+@FUZZ
+@given(bad_layouts(), PLATFORMS, st.booleans())
+def test_directories(
+    runner: asyncio.Runner, files: Files, platforms: list[str] | None, version: object
+) -> None:
+    found = as_directory(files)
+    if not version:
+        del found["version"]
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as name:
+        write(found, name)
+        check(runner, open_image(Path(name)), platforms)
+
+
+@FUZZ
 @given(st.data(), REFERENCES, PLATFORMS)
-@pytest.mark.slow
-def test_oci_archives(data: st.DataObject, reference: str | None, platforms: list[str] | None) -> None:
+def test_oci_archives(
+    runner: asyncio.Runner, data: st.DataObject, reference: str | None, platforms: list[str] | None
+) -> None:
     archive = data.draw(tars(data.draw(bad_layouts())))
-    with tempfile.NamedTemporaryFile(buffering=0) as file:
+    with tempfile.NamedTemporaryFile(buffering=0, dir=SCRATCH) as file:
         file.write(archive)
-        check(OCIArchive(file.name, reference), platforms)
-        check(open_image(Path(file.name)), platforms)
+        check(runner, OCIArchive(file.name, reference), platforms)
 
 
-@fuzz
+@FUZZ
 @given(st.data(), st.sampled_from([None, None, "app:1.0", "x"]), PLATFORMS)
-@pytest.mark.slow
-def test_docker_archives(data: st.DataObject, reference: str | None, platforms: list[str] | None) -> None:
+def test_docker_archives(
+    runner: asyncio.Runner, data: st.DataObject, reference: str | None, platforms: list[str] | None
+) -> None:
     archive = data.draw(tars(data.draw(bad_docker_archives())))
-    with tempfile.NamedTemporaryFile(buffering=0) as file:
+    with tempfile.NamedTemporaryFile(buffering=0, dir=SCRATCH) as file:
         file.write(archive)
-        check(DockerArchive(file.name, reference), platforms)
+        check(runner, DockerArchive(file.name, reference), platforms)
+
+
+@FUZZ
+@given(st.data(), st.sampled_from([None, "1.0"]), PLATFORMS)
+def test_what_docker_saves(
+    runner: asyncio.Runner, data: st.DataObject, reference: str | None, platforms: list[str] | None
+) -> None:
+    archive = data.draw(tars(data.draw(bad_layouts(docker_saves))))
+    with tempfile.NamedTemporaryFile(buffering=0, dir=SCRATCH) as file:
+        file.write(archive)
+        path = file.name if reference is None else f"{file.name}:{reference}"
+        check(runner, open_image(path, compress=data.draw(st.sampled_from([None, True, False]))), platforms)
 
 
 def test_the_undamaged_ones_are_good() -> None:
     """Without this, the tests above could pass by refusing everything."""
     for files in layouts():
-        with tempfile.TemporaryDirectory() as name:
-            for path, data in files.items():
-                target = Path(name) / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(data)
+        with tempfile.TemporaryDirectory(dir=SCRATCH) as name:
+            write(files, name)
             asyncio.run(use(OCILayout(name, "1.0"), None))
-    for files in docker_archives()[:3]:
-        with tempfile.NamedTemporaryFile(buffering=0) as file, tarfile.open(file.name, "w") as archive:
+    for files in layouts()[:2]:
+        with tempfile.TemporaryDirectory(dir=SCRATCH) as name:
+            write(as_directory(files), name)
+            asyncio.run(use(open_image(Path(name)), None))
+    for files in (*docker_archives()[:3], *docker_saves()):
+        with (
+            tempfile.NamedTemporaryFile(buffering=0, dir=SCRATCH) as file,
+            tarfile.open(file.name, "w") as archive,
+        ):
             for name, data in files.items():
                 info = tarfile.TarInfo(name)
                 info.size = len(data)

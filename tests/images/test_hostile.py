@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
+import os
 import subprocess
 import sys
 import tarfile
+from itertools import starmap
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
@@ -26,7 +31,6 @@ from tests.support.oci import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.support.oci import Document
 
@@ -230,6 +234,120 @@ def very_many_entries(directory: Path) -> Path:
     return directory
 
 
+@hostile("lines of extended headers")
+def records_by_the_million(directory: Path) -> Path:
+    records = b"5 a=\n" * 10_000
+    extended = tarfile.TarInfo("././@PaxHeader")
+    extended.type = tarfile.XHDTYPE
+    extended.size = len(records)
+    block = extended.tobuf() + records.ljust(len(records) + 512 - len(records) % 512, b"\0")
+    directory.write_bytes((block + tarfile.TarInfo("x").tobuf()) * 60)
+    return directory
+
+
+@hostile("decompression bomb")
+def xz_bomb(directory: Path) -> Path:
+    directory.write_bytes(lzma.compress(bytes(90 * MIB)))
+    return directory
+
+
+@hostile("decompression bomb")
+def bzip2_bomb(directory: Path) -> Path:
+    directory.write_bytes(bz2.compress(bytes(20 * MIB)) * 10)
+    return directory
+
+
+@hostile("a dictionary that takes more than")
+def xz_dictionary(directory: Path) -> Path:
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 512 * MIB}]
+    directory.write_bytes(lzma.compress(b"x", filters=filters))
+    return directory
+
+
+@hostile("pieces of gzip hold only")
+def empty_members_by_the_million(directory: Path) -> Path:
+    directory.write_bytes(gzip.compress(b"") * 1_000_000)
+    return directory
+
+
+@hostile("pieces of zstd hold only")
+def skippable_frames_by_the_million(directory: Path) -> Path:
+    directory.write_bytes((b"\x50\x2a\x4d\x18" + bytes(4)) * 1_000_000)
+    return directory
+
+
+@hostile("bytes of gzip hold only")
+def hole_after_gzip_data(directory: Path) -> Path:
+    directory.write_bytes(gzip.compress(b"x"))
+    with directory.open("r+b") as file:
+        file.truncate(1024 * 1024 * MIB)
+    return directory
+
+
+@hostile("entries in the index and those within it")
+def indexes_that_multiply(directory: Path) -> Path:
+    builder = LayoutBuilder(directory)
+    index = builder.index([builder.image([random_layer(10)])])
+    for _ in range(6):
+        index = builder.index([index] * 1000)
+    builder.tag(index, "1.0")
+    return directory
+
+
+@hostile("with different content")
+def bundle_of_two_layers_of_one_name(directory: Path) -> Path:
+    layer = bytes(MIB)
+    config = json.dumps({"rootfs": {"diff_ids": [digest_of(layer)]}}).encode()
+    manifest = json.dumps([{"Config": "c", "Layers": ["l"]}]).encode()
+    entries = [("c", config), ("manifest.json", manifest), ("l", layer), ("l", layer[:-1] + b"x")]
+    return tar_of(directory, *starmap(member, entries))
+
+
+@hostile("not a directory")
+def layout_that_is_a_pipe(directory: Path) -> Path:
+    os.mkfifo(directory)
+    return Path(f"oci:{directory}")
+
+
+@hostile("not a regular file (a FIFO)")
+def archive_that_is_a_pipe(directory: Path) -> Path:
+    os.mkfifo(directory)
+    return directory
+
+
+@hostile("not a regular file (a FIFO)")
+def index_that_is_a_pipe(directory: Path) -> Path:
+    write_image(directory)
+    (directory / "index.json").unlink()
+    os.mkfifo(directory / "index.json")
+    return directory
+
+
+@hostile("more than 4194304")
+def index_of_a_terabyte(directory: Path) -> Path:
+    write_image(directory)
+    os.truncate(directory / "index.json", 1024 * 1024 * MIB)
+    return directory
+
+
+@hostile("has 1099511627776 bytes, more than 8388608")
+def config_of_a_terabyte(directory: Path) -> Path:
+    builder = LayoutBuilder(directory)
+    image = builder.image([])
+    os.truncate(image.path(image.config), 1024 * 1024 * MIB)
+    document = json.loads(image.read(image.digest))
+    document["config"]["size"] = 1024 * 1024 * MIB
+    return layout_with_root(directory, encode(document))
+
+
+@hostile("manifest.json has 1099511627776 bytes")
+def skopeo_directory_of_a_terabyte(directory: Path) -> Path:
+    directory.mkdir()
+    (directory / "manifest.json").touch()
+    os.truncate(directory / "manifest.json", 1024 * 1024 * MIB)
+    return directory
+
+
 @hostile("too many links")
 def links_in_a_circle(directory: Path) -> Path:
     return tar_of(
@@ -255,7 +373,7 @@ from aioecrpublic.images import ImageError, load_image, open_image
 
 async def load(path):
     async with open_image(path) as source:
-        await load_image(source)
+        await load_image(source, platforms=["linux/amd64"] if "multiply" in path else None)
 
 def peak():
     # getrusage would count what the parent had before exec.
