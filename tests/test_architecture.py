@@ -128,6 +128,29 @@ def test_the_ground_floor_stands_on_nothing_and_carries_two(path: Path) -> None:
     assert own or len(users) >= 2, f"{path.name} is used by {sorted(users)} alone"
 
 
+# Who writes for people, and who makes loggers: what others have chosen is made harmless there.
+WRITERS = {"_common/streams.py", "cli/output.py", "cli/main.py", "codegen/__main__.py"}
+WRITERS |= {"manage/credential_helper.py"}
+LOGGERS = {"_common/logs.py", "cli/output.py"}
+
+
+def used_names(path: Path) -> Iterator[str]:
+    """The names that a module uses, such as ``print`` and ``sys.stdout``."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}"
+        elif isinstance(node, ast.Name):
+            yield node.id
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_shown_is_made_harmless_in_one_place(path: Path) -> None:
+    name, names = path.relative_to(ROOT).as_posix(), set(used_names(path))
+    writing = names & {"print", "click.echo", "click.secho", "sys.stdout", "sys.stderr"}
+    assert not writing or name in WRITERS, f"{writing}: cli/output.py writes"
+    assert "logging.getLogger" not in names or name in LOGGERS, "_common/logs.py makes loggers"
+
+
 def test_no_relative_imports() -> None:
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

@@ -6,11 +6,11 @@ is left is the environment, and botocore is not loaded at all.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
+from aioecrpublic._common.logs import get_logger
 from aioecrpublic._common.proxy import Proxy, ProxyError, find_proxy
 from aioecrpublic._common.tls import CABundle, environment_bundle
 from aioecrpublic._runtime.endpoints import Endpoint, choose_endpoint, choose_region
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from aioecrpublic._runtime.shapes import EndpointKey, Service
 
-_log = logging.getLogger("aioecrpublic.config")
+_log = get_logger("aioecrpublic.config")
 _DEFAULT_MAX_ATTEMPTS = 3
 # https://docs.aws.amazon.com/sdkref/latest/guide/feature-compression.html
 _DEFAULT_COMPRESSED_FROM = 10_240

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import json
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import aioecrpublic
 from tests.support.hostile import EVERYTHING, assert_harmless
 from tests.support.oci import LayoutBuilder, random_layer, write_image
 from tests.support.processes import environment
 from tests.support.terminal import terminal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable
+    from pathlib import Path
 
 COMMAND = ("-m", "aioecrpublic")
 # What may stand in a header: no line break, and bytes alone.
@@ -318,33 +316,3 @@ async def test_what_is_attached_and_odd_is_told_harmlessly(tmp_path: Path, env: 
         words = ("push", "oci:image:1.0", "team/app", "--referrers", "--endpoint-url", f"http://{host}")
         status, _, errors = await run(*words, cwd=tmp_path, env=env)
     assert status == 3, errors
-
-
-# Who writes for people, and who makes loggers.
-WRITERS = {"cli/output.py", "cli/main.py", "codegen/__main__.py", "manage/credential_helper.py"}
-LOGGERS = {"_common/logs.py", "cli/output.py"}
-ROOT = Path(aioecrpublic.__file__).parent
-
-
-def used(path: Path) -> Iterator[str]:
-    """The dotted names that a module uses, such as ``sys.stdout``."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            yield f"{node.value.id}.{node.attr}"
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            yield node.func.id
-
-
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
-def test_everything_is_written_in_one_place(path: Path) -> None:
-    name, names = path.relative_to(ROOT).as_posix(), set(used(path))
-    writing = names & {
-        "print",
-        "click.echo",
-        "click.secho",
-        "sys.stdout",
-        "sys.stderr",
-        "warnings.showwarning",
-    }
-    assert not writing or name in WRITERS | {"_common/streams.py"}
-    assert not names & {"logging.getLogger", "logging.basicConfig"} or name in LOGGERS
