@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from aioecrpublic._common.dates import http_date
 from aioecrpublic._common.errors import ECRPublicError
 from aioecrpublic._common.logs import get_logger
+from aioecrpublic._runtime.arguments import check_headers
 from aioecrpublic._runtime.body import BlobError
 from aioecrpublic._runtime.clock import ServiceClock
 from aioecrpublic._runtime.errors import ServiceError, TransportError, ValidationError
@@ -330,6 +331,7 @@ class Call:
             headers=CIMultiDict(headers),
         )
         await self._options.hooks.tell_before_send(event)
+        check_headers(event.headers)
         return dict(event.headers)
 
     def _delay_after(self, failure: _Failure) -> float | None:

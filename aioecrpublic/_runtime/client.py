@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import math
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import attrs
 
 from aioecrpublic._common.http import Timeouts
+from aioecrpublic._runtime.arguments import check_count, check_flag, check_positive, check_session, check_text
 from aioecrpublic._runtime.call import Call, CallOptions
 from aioecrpublic._runtime.config import Arguments, check_retries
 from aioecrpublic._runtime.core import Core
@@ -114,6 +114,16 @@ class BaseClient:
         if anonymous and credentials is not None:
             raise ConfigurationError("anonymous=True and credentials exclude each other")
         check_retries(max_attempts, retry_mode)
+        check_session(session)
+        for name, text in (
+            ("region", region),
+            ("endpoint_url", endpoint_url),
+            ("profile", profile),
+            ("user_agent_extra", user_agent_extra),
+        ):
+            check_text(name, text)
+        for name, flag in (("use_fips", use_fips), ("use_dualstack", use_dualstack)):
+            check_flag(name, flag)
         arguments = Arguments(
             region=region,
             endpoint_url=endpoint_url,
@@ -129,8 +139,8 @@ class BaseClient:
             self.hints,
             arguments,
             session=session,
-            max_connections=int(_positive("max_connections", max_connections)),
-            rates=self._rates(rate_limits if isinstance(rate_limits, Mapping) else {}) if rate_limits else {},
+            max_connections=check_count("max_connections", max_connections),
+            rates=self._rates(rate_limits),
         )
         self._owner = True
         self._options = _Options(
@@ -138,8 +148,8 @@ class BaseClient:
             anonymous=anonymous,
             max_attempts=max_attempts,
             retry_mode=retry_mode,
-            connect_timeout=_positive("connect_timeout", connect_timeout),
-            read_timeout=_positive("read_timeout", read_timeout),
+            connect_timeout=check_positive("connect_timeout", connect_timeout),
+            read_timeout=check_positive("read_timeout", read_timeout),
             validate=validate,
             hooks=_hook_set(hooks),
             user_agent_extra=user_agent_extra,
@@ -233,14 +243,15 @@ class BaseClient:
         if anonymous and credentials is not None:
             raise ConfigurationError("anonymous=True and credentials exclude each other")
         check_retries(max_attempts, retry_mode)
+        check_text("user_agent_extra", user_agent_extra)
         changes: dict[str, Any] = {
             "anonymous": False if credentials is not None else anonymous,
             "max_attempts": max_attempts,
             "retry_mode": retry_mode,
             "connect_timeout": None
             if connect_timeout is None
-            else _positive("connect_timeout", connect_timeout),
-            "read_timeout": None if read_timeout is None else _positive("read_timeout", read_timeout),
+            else check_positive("connect_timeout", connect_timeout),
+            "read_timeout": None if read_timeout is None else check_positive("read_timeout", read_timeout),
             "validate": validate,
             "hooks": None if hooks is None else _hook_set(hooks),
             "user_agent_extra": user_agent_extra,
@@ -305,13 +316,17 @@ class BaseClient:
         )
 
     def _check_api_version(self, api_version: str | None) -> None:
+        check_text("api_version", api_version)
         known = self.service.api_version
         if api_version is not None and api_version != known:
             raise ConfigurationError(f"api_version {api_version!r} is not known; known: {known}")
 
-    def _rates(self, chosen: Mapping[str, float | None]) -> dict[str, float]:
+    def _rates(self, chosen: bool | Mapping[str, float | None]) -> dict[str, float]:  # noqa: FBT001 - the argument
         """The published quotas, and what was chosen instead."""
         operations = self.service.operations
+        if not isinstance(chosen, Mapping):
+            check_flag("rate_limits", chosen)
+            chosen = {} if chosen else dict.fromkeys(operations)
         rates = {name: operation.quota for name, operation in operations.items()} | dict(chosen)
         for name, rate in chosen.items():
             if name not in operations:
@@ -319,7 +334,7 @@ class BaseClient:
                     f"rate_limits: {name!r} is not an operation of {self.service.service_id}"
                 )
             if rate is not None:
-                _positive(f"rate_limits[{name!r}]", rate)
+                check_positive(f"rate_limits[{name!r}]", rate)
         return {name: rate for name, rate in rates.items() if rate is not None}
 
 
@@ -328,16 +343,6 @@ def _hook_set(hooks: Sequence[Hook]) -> HookSet:
         return HookSet.of(tuple(hooks))
     except TypeError as error:
         raise ConfigurationError(str(error)) from error
-
-
-_NumberT = TypeVar("_NumberT", int, float)
-
-
-def _positive(name: str, value: _NumberT) -> _NumberT:
-    number: object = value
-    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < math.inf:
-        raise ConfigurationError(f"{name} is {value!r}, not a number above 0")
-    return value
 
 
 # A service's tables live as long as the process, and so does what is made of them.

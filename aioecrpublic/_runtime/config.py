@@ -13,6 +13,7 @@ import attrs
 from aioecrpublic._common.logs import get_logger
 from aioecrpublic._common.proxy import Proxy, ProxyError, find_proxy
 from aioecrpublic._common.tls import CABundle, environment_bundle
+from aioecrpublic._runtime.arguments import check_count, check_region, check_text
 from aioecrpublic._runtime.endpoints import Endpoint, choose_endpoint, choose_region
 from aioecrpublic._runtime.environment import (
     ENVIRONMENT,
@@ -226,6 +227,7 @@ def resolve(service: Service, arguments: Arguments, source: _Source) -> Settings
     custom = arguments.endpoint_url or source.endpoint_url(service.service_id)
     configured = ENVIRONMENT.get("AWS_REGION") or source.value("region")
     region = choose_region(service, arguments.region, configured, custom=bool(custom))
+    check_region("region", region)
     endpoint = choose_endpoint(service, region, custom, fips=fips, dualstack=dualstack)
     key = None if custom else (region, fips, dualstack)
     return Settings(
@@ -249,8 +251,9 @@ def check_retries(max_attempts: int | None, retry_mode: str | None) -> None:
     Raises:
         ConfigurationError: Naming the argument.
     """
-    if max_attempts is not None and (isinstance(max_attempts, bool) or max_attempts < 1):
-        raise ConfigurationError(f"max_attempts is {max_attempts!r}, at least 1")
+    if max_attempts is not None:
+        check_count("max_attempts", max_attempts)
+    check_text("retry_mode", retry_mode)
     if retry_mode is not None and retry_mode not in MODES:
         raise ConfigurationError(f"retry_mode is {retry_mode!r}, one of {', '.join(MODES)}")
 

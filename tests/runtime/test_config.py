@@ -18,6 +18,8 @@ from tests.support import oracle
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.wire import Wire
+
 SERVED = SERVICE.regions
 FLAGS = st.sampled_from([None, None, "true", "false"])
 
@@ -197,7 +199,17 @@ async def test_users_in_any_region_just_work(
         ({"retry_mode": "eager"}, "retry_mode is 'eager', one of standard, adaptive"),
         ({"connect_timeout": 0}, "connect_timeout is 0"),
         ({"read_timeout": float("nan")}, "read_timeout is nan"),
+        ({"connect_timeout": True}, "connect_timeout is True"),
+        ({"connect_timeout": "5"}, "connect_timeout is '5'"),
+        ({"read_timeout": 10**400}, "read_timeout is 1000"),
+        ({"read_timeout": 10**5000}, "read_timeout is a very long number"),
+        ({"max_attempts": "3"}, "max_attempts is '3'"),
+        ({"max_attempts": 2.5}, r"max_attempts is 2\.5"),
+        ({"retry_mode": 5}, r"retry_mode must be a str \(got int\)"),
+        ({"user_agent_extra": b"x"}, r"user_agent_extra must be a str \(got bytes\)"),
         ({"max_connections": -1}, "max_connections is -1"),
+        ({"max_connections": 0.5}, r"max_connections is 0\.5"),
+        ({"max_connections": True}, "max_connections is True"),
         ({"rate_limits": {"Nothing": 1.0}}, "'Nothing' is not an operation"),
         ({"rate_limits": {"PutImage": float("inf")}}, "rate_limits"),
         ({"anonymous": True, "credentials": Credentials("a", "b")}, "exclude each other"),
@@ -208,9 +220,64 @@ async def test_users_in_any_region_just_work(
 def test_arguments_that_cannot_be_used_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         ECRPublicClient(**options)
-    if "api_version" not in options and "max_connections" not in options and "rate_limits" not in options:
+    if not {"api_version", "max_connections", "rate_limits"} & set(options):
         with pytest.raises(ConfigurationError, match=message):
             ECRPublicClient().with_options(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"region": 5}, r"region must be a str \(got int\)"),
+        ({"profile": ["a"]}, r"profile must be a str \(got list\)"),
+        ({"endpoint_url": b"http://a"}, r"endpoint_url must be a str \(got bytes\)"),
+        ({"session": "session"}, r"session must be an aiohttp\.ClientSession \(got str\)"),
+        ({"use_fips": "true"}, r"use_fips must be True or False \(got 'true'\)"),
+        ({"use_dualstack": []}, r"use_dualstack must be True or False \(got \[\]\)"),
+        ({"rate_limits": "none"}, r"rate_limits must be True or False \(got 'none'\)"),
+    ],
+)
+def test_arguments_of_the_wrong_type_are_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        ECRPublicClient(**options)
+
+
+@pytest.mark.parametrize("region", ["us east 1", "us-east-1\n", "-", "12", "a" * 64, "é", "a/b"])
+async def test_a_region_that_cannot_be_is_refused(region: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not a valid region"):
+        await ECRPublicClient(region, "http://localhost:1", anonymous=True).open()
+
+
+@pytest.mark.parametrize("connections", [1, 10**30])
+async def test_any_number_of_connections_is_taken(connections: int) -> None:
+    async with ECRPublicClient(anonymous=True, max_connections=connections) as client:
+        assert client.region == "us-east-1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("X-A", "a\r\nb: the-secret", "the value of X-A"),
+        ("X-A", "the-secret\udcff", "the value of X-A"),
+        ("X-A", 5, "the value of X-A"),
+        ("X A", "a", "'X A' is not a valid name"),
+        ("", "a", "'' is not a valid name"),
+        ("Content-Length", "5", "Content-Length must be left to the client"),
+        ("Transfer-Encoding", "chunked", "Transfer-Encoding must be left to the client"),
+    ],
+)
+async def test_a_header_of_a_hook_that_cannot_be_sent_is_named(
+    name: str, value: Any, message: str, wire: Wire
+) -> None:
+    class Adding:
+        async def before_send(self, event: Any) -> None:
+            event.headers[name] = value
+
+    async with ECRPublicClient("us-east-1", wire.url, anonymous=True, hooks=[Adding()]) as client:
+        with pytest.raises(ConfigurationError, match=message) as caught:
+            await client.describe_registries()
+    assert "the-secret" not in str(caught.value)
+    assert wire.requests == []
 
 
 @pytest.mark.parametrize(
