@@ -173,11 +173,18 @@ async def _check_all(client: ECRPublicClient, images: Sequence[ImageJob]) -> Non
         check_names(client, job)
         for tag in job.tags:
             other = wanted.setdefault((job.repository_name, job.registry_id, tag), job)
-            if other.source != job.source:
-                problem = f"tag {tag!r} of {job.repository_name} is for both {other.source} and {job.source}"
+            images_of_tag = [_described(other), _described(job)]
+            if other.source != job.source or images_of_tag[0] != images_of_tag[1]:
+                problem = f"tag {tag!r} of {job.repository_name} is for both {' and '.join(images_of_tag)}"
                 raise ValidationError("push_images", (problem,))
         if number % _CHECKED_AT_ONCE == 0:
             await asyncio.sleep(0)
+
+
+def _described(job: ImageJob) -> str:
+    """Return the image of a job in words: the source, and the platforms that are wanted of it."""
+    wanted = "" if job.platforms is None else f" ({', '.join(sorted(set(job.platforms)))})"
+    return f"{job.source}{wanted}"
 
 
 async def upload_layer(

@@ -10,7 +10,7 @@ import pytest
 
 from aioecrpublic.images import load_image, open_image
 from tests.images.helpers import read_blob
-from tests.support.oci import digest_of, random_bytes, write_image, write_index
+from tests.support.oci import OCI_LAYER, digest_of, random_bytes, write_image, write_index
 from tests.support.tools import run, skopeo
 from tests.support.umoci import FILES, layout_by_umoci
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.interop
 
 
-async def read_all(source: str) -> tuple[ImageGraph, dict[str, bytes]]:
+async def read_all(source: str, *, compress: bool | None = None) -> tuple[ImageGraph, dict[str, bytes]]:
     """Return the graph and every blob, the digests of which are checked."""
-    async with open_image(source) as opened:
+    async with open_image(source, compress=compress) as opened:
         graph = await load_image(opened)
         blobs = {blob.digest: await read_blob(opened, blob, 100_000) for blob in graph.blobs}
     for digest, data in blobs.items():
@@ -113,7 +113,11 @@ async def test_zstd_layers_by_skopeo(tmp_path: Path) -> None:
 
 async def test_an_index_copied_by_skopeo(tmp_path: Path) -> None:
     image = write_index(tmp_path / "layout", real_layers=True, layer_size=20_000)
-    for target in (f"oci:{tmp_path}/copy:all", f"oci-archive:{tmp_path}/copy.tar:all"):
+    for target in (
+        f"oci:{tmp_path}/copy:all",
+        f"oci-archive:{tmp_path}/copy.tar:all",
+        f"dir:{tmp_path}/directory",
+    ):
         skopeo("copy", "--all", f"oci:{image.directory}:1.0", target)
         graph, blobs = await read_all(target)
         assert graph.root.descriptor.digest == image.digest
@@ -129,9 +133,9 @@ async def test_docker_archives_by_skopeo(image_by_umoci: Path, tmp_path: Path) -
     # skopeo lists the uncompressed layers that are in the archive.
     unpacked = [digest_of(gzip.decompress(blobs_of_plain[blob.digest])) for blob in plain.blobs[1:]]
     assert unpacked == layers_by_skopeo(f"docker-archive:{path}:app:1.0")
-    for compress in (["gzip", "-k"], ["zstd", "-q"]):
+    for compress in (["gzip", "-k"], ["zstd", "-q"], ["xz", "-k", "-1"], ["bzip2", "-k"]):
         run(*compress, str(path))
-    for suffix in (".gz", ".zst"):
+    for suffix in (".gz", ".zst", ".xz", ".bz2"):
         graph, blobs = await read_all(f"docker-archive:{path}{suffix}")
         assert graph.root.raw == plain.root.raw
         assert blobs == blobs_of_plain
@@ -141,6 +145,24 @@ async def test_skopeo_reads_the_image_made_of_a_docker_archive(image_by_umoci: P
     """What is presented for a docker-archive is written as a `dir:` image, which skopeo takes apart again."""
     skopeo("copy", f"oci:{image_by_umoci}:1.0", f"docker-archive:{tmp_path}/docker.tar:app:1.0")
     graph, blobs = await read_all(f"docker-archive:{tmp_path}/docker.tar")
+    assert_unpacks(graph, blobs, tmp_path)
+
+
+async def test_skopeo_reads_an_image_whose_layers_were_compressed(
+    image_by_umoci: Path, tmp_path: Path
+) -> None:
+    skopeo("copy", "--dest-decompress", f"oci:{image_by_umoci}:1.0", f"dir:{tmp_path}/plain")
+    plain, plain_blobs = await read_all(f"dir:{tmp_path}/plain")
+    assert {blob.media_type for blob in plain.blobs[1:]} == {OCI_LAYER}
+    graph, blobs = await read_all(f"dir:{tmp_path}/plain", compress=True)
+    assert [gzip.decompress(blobs[blob.digest]) for blob in graph.blobs[1:]] == [
+        plain_blobs[blob.digest] for blob in plain.blobs[1:]
+    ]
+    assert_unpacks(graph, blobs, tmp_path)
+
+
+def assert_unpacks(graph: ImageGraph, blobs: dict[str, bytes], tmp_path: Path) -> None:
+    """Write an image for skopeo, and hold what umoci unpacks of it against what it was made of."""
     directory = tmp_path / "dir"
     directory.mkdir()
     (directory / "version").write_text("Directory Transport Version: 1.1\n")

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aioecrpublic.images import DockerArchive, ImageError, ImageSource, OCIArchive, OCILayout, open_image
+from aioecrpublic.images import (
+    DirectoryImage,
+    DockerArchive,
+    ImageError,
+    ImageSource,
+    OCIArchive,
+    OCILayout,
+    open_image,
+)
 from tests.images.helpers import assert_holds, error_of
 from tests.support.oci import tar_layout, write_image
 
@@ -63,6 +71,9 @@ async def test_paths_are_taken_whole_if_they_exist(tmp_path: Path) -> None:
         ("oci:a:b", OCILayout),
         ("oci-archive:a.tar", OCIArchive),
         ("docker-archive:a.tar:b:c", DockerArchive),
+        ("docker-archive:-", DockerArchive),
+        ("oci-archive:-:1.0", OCIArchive),
+        ("dir:a:b", DirectoryImage),
     ],
 )
 def test_kinds_are_told_by_the_prefix(text: str, kind: type[ImageSource]) -> None:
@@ -98,5 +109,5 @@ async def test_something_else_at_the_path(tmp_path: Path) -> None:
 
 
 async def test_a_source_that_was_never_opened_can_be_closed(tmp_path: Path) -> None:
-    for text in ("oci:a", "oci-archive:a", "docker-archive:a", "a"):
+    for text in ("oci:a", "oci-archive:a", "docker-archive:a", "dir:a", "-", "oci-archive:-", "a"):
         await open_image(text).close()

@@ -76,7 +76,7 @@ async def test_a_layout_by_umoci(server: LocalECRPublic, layout: Path, tmp_path:
     await assert_arrives_as_it_is(server, f"oci:{layout}:1.0", f"oci:{layout}:1.0", tmp_path)
 
 
-@pytest.mark.parametrize("compress", [None, "gzip", "zstd"])
+@pytest.mark.parametrize("compress", [None, "gzip", "zstd", "xz", "bzip2"])
 async def test_an_archive_by_skopeo(
     server: LocalECRPublic, layout: Path, tmp_path: Path, compress: str | None
 ) -> None:
@@ -89,6 +89,11 @@ async def test_an_archive_by_skopeo(
     await assert_arrives_as_it_is(server, f"oci-archive:{path}:1.0", original, tmp_path)
 
 
+async def test_a_directory_by_skopeo(server: LocalECRPublic, layout: Path, tmp_path: Path) -> None:
+    skopeo("copy", f"oci:{layout}:1.0", f"dir:{tmp_path}/dir")
+    await assert_arrives_as_it_is(server, f"dir:{tmp_path}/dir", f"dir:{tmp_path}/dir", tmp_path)
+
+
 async def test_a_registry_that_skopeo_pushed_to(
     server: LocalECRPublic, registry: str, layout: Path, tmp_path: Path
 ) -> None:
@@ -98,7 +103,7 @@ async def test_a_registry_that_skopeo_pushed_to(
     await assert_arrives_as_it_is(server, there, original, tmp_path)
 
 
-@pytest.mark.parametrize("compress", [None, "gzip", "zstd"])
+@pytest.mark.parametrize("compress", [None, "gzip", "zstd", "xz", "bzip2"])
 async def test_a_docker_archive_by_skopeo(
     server: LocalECRPublic, layout: Path, tmp_path: Path, compress: str | None
 ) -> None:

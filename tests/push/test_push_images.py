@@ -21,7 +21,7 @@ from tests.push.helpers import (
     connect,
     tags_of,
 )
-from tests.support.oci import LayoutBuilder, random_layer, write_image
+from tests.support.oci import LayoutBuilder, random_layer, write_image, write_index
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -108,6 +108,27 @@ async def test_a_tag_is_for_one_image(client: ECRPublicClient, tmp_path: Path) -
     assert wire.sent == []
     await push_images(client, jobs[:2])
     assert sorted((await tags_of(client)).popitem()[1]) == ["1", "2", "latest"]
+
+
+async def test_platforms_of_one_source_are_images_of_their_own(
+    client: ECRPublicClient, tmp_path: Path
+) -> None:
+    write_index(tmp_path)
+    names = ["linux/amd64", "linux/arm64"]
+
+    def jobs(*platforms: list[str] | None) -> list[ImageJob]:
+        return [
+            ImageJob(source=f"oci:{tmp_path}", repository_name=REPOSITORY, tags=["1"], platforms=each)
+            for each in platforms
+        ]
+
+    message = rf"is for both oci:{tmp_path} \(linux/amd64\) and oci:{tmp_path} \(linux/arm64\)"
+    with pytest.raises(ValidationError, match=message):
+        await push_images(client, jobs(names[:1], names[1:]))
+    with pytest.raises(ValidationError, match=rf"is for both oci:{tmp_path} and oci:{tmp_path} \("):
+        await push_images(client, jobs(None, names))
+    first, second = await push_images(client, jobs(names, names[::-1]))
+    assert first.digest == second.digest
 
 
 async def test_no_images_are_no_work(client: ECRPublicClient) -> None:
