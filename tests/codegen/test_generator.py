@@ -97,7 +97,7 @@ def test_a_shape_with_a_name_of_ours_is_renamed() -> None:
     )
     files = rendered(raw)
     assert "class Model_(Model):" in files["types.py"]
-    assert "    all: list[Model_] = attrs.field(factory=list)" in files["types.py"]
+    assert "    all: list[Model_] = attrs.field(factory=AbsentList)" in files["types.py"]
     assert "    acls: str | None = None" in files["types.py"]
     assert '"Models": ListOf("Model_"),' in files["service.py"]
 
