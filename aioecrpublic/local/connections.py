@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from aioecrpublic._common.text import printable
 from aioecrpublic.local.logs import ACCESS_LOG, AccessLogger, log, log_failure
 
 if TYPE_CHECKING:
@@ -74,6 +73,7 @@ class Connection(web.RequestHandler):
         super().__init__(
             manager,
             loop=loop,
+            logger=log,
             access_log=ACCESS_LOG,
             access_log_class=AccessLogger,
             auto_decompress=False,
@@ -144,11 +144,12 @@ class Connection(web.RequestHandler):
         """Log what aiohttp could not do: a request that is not HTTP is nobody's failure."""
         error = kw.get("exc_info")
         if isinstance(error, HttpProcessingError):
-            log.info("%s: not a valid request: %s", self.peer, printable(str(error)))
+            # It quotes the line that is wrong, which may be one with a token.
+            log.info("%s: not a valid request: %s", self.peer, type(error).__name__)
         elif isinstance(error, BaseException):
             log_failure(str(args[0]), error)
         else:
-            log.error("%s", printable(str(args[0])))
+            log.error("%s", args[0])
 
     def begin(self, request: web.BaseRequest) -> None:
         """Note that a request is being answered."""

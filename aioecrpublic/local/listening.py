@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic.local.connections import BACKLOG, LINGERING, Connection, Connections, answering, hang_up
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from aioecrpublic.local.state import Settings
 
     Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+_VERSIONS: Final = frozenset({HttpVersion10, HttpVersion11})
 
 
 @attrs.frozen
@@ -48,6 +50,8 @@ async def listening(
     connections = Connections(settings.most_connections, settings.idle_timeout)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        if request.version not in _VERSIONS:
+            return hang_up(request)
         with answering(request):
             return await _answer(handler, request, settings)
 

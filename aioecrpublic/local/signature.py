@@ -136,7 +136,10 @@ class SignatureCheck:
         """The signature that the request should have."""
         request = AWSRequest(method="POST", url=f"http://unused{path}")
         for name in claim.signed:
-            request.headers[name] = headers.get(name, "")
+            value = headers.get(name, "")
+            # Bytes that are no text are nothing that botocore could put in order.
+            value.encode()
+            request.headers[name] = value
         declared = headers.get("x-amz-content-sha256")
         if declared is not None and not hmac.compare_digest(declared.encode(), payload_hash.encode()):
             raise _refused("The provided 'x-amz-content-sha256' header does not match what was computed.")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from aioecrpublic._common.text import printable
 from aioecrpublic.local.bodies import BodyBrokenError, BodyTimeoutError, BodyTooLargeError
 from aioecrpublic.local.connections import trust
 from aioecrpublic.local.disk import NO_SPACE, is_no_space
@@ -87,7 +86,7 @@ class V2Side:
             raise
         except Exception as error:  # noqa: BLE001 - a server answers its own faults too
             if is_no_space(error):
-                log.warning("%s failed: %s", printable(request.method), NO_SPACE)
+                log.warning("%s failed: %s", request.method, NO_SPACE)
                 refused = V2Error(507, "UNKNOWN", NO_SPACE)
             else:
                 log_failure(f"{request.method} {request.path} failed", error)
