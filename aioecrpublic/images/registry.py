@@ -71,7 +71,8 @@ class RegistryImage(SourceLifecycle):
         anonymous: never identify, whatever a login has left.
         docker_config: the only configuration file to read; None: `REGISTRY_AUTH_FILE`, Podman's `auth.json`
             and Docker's `config.json`, in the order of containers-auth.json(5).
-        insecure: True for plain http, False for https; None: https, except on this machine (`localhost`).
+        insecure: True for plain http, False for https; None: https, but plain http on this machine
+            (`localhost`), unless `ca_file` is given, or `verify_tls` is False and the registry speaks TLS.
         session: your own session, which is not closed here; its default headers go to every host that the
             registry redirects to. None: an own one, which heeds the proxy settings of the environment.
         ca_file: certificates to trust instead of those that the environment or the system names: a file in
@@ -101,10 +102,15 @@ class RegistryImage(SourceLifecycle):
         if max_attempts < 1:
             raise ValueError("max_attempts must be at least 1")
         if session is not None and (ca_file is not None or not verify_tls):
-            raise ImageError("ca_file and verify_tls have no effect on a session of your own")
+            raise ImageError("ca_file and verify_tls=False cannot be used with a session of your own")
+        if ca_file is not None and not verify_tls:
+            raise ImageError("ca_file cannot be used with verify_tls=False")
         self._reference = parse_reference(reference)
         host = _HUB_API if self._reference.host == DOCKER_HUB else self._reference.host
-        plain = is_this_machine(host) if insecure is None else insecure
+        local = insecure is None and is_this_machine(host)
+        # skopeo's --src-tls-verify=false is for registries on this machine with TLS and without.
+        self._may_be_plain = local and not verify_tls
+        plain = insecure or (local and ca_file is None and verify_tls)
         self._base = yarl.URL(f"{'http' if plain else 'https'}://{host}/v2/{self._reference.repository}/")
         self._credentials = credentials
         self._anonymous = anonymous
@@ -285,6 +291,8 @@ class RegistryImage(SourceLifecycle):
             self._max_attempts,
             use_proxies=self._given_session is None,
         )
+        if self._may_be_plain and not await http.is_answered(self._base):
+            self._base = self._base.with_scheme("http")
         return RegistryClient(http, self._base, self._reference.repository, self._find_credentials, self.name)
 
     async def _find_credentials(self) -> RegistryCredentials | None:

@@ -124,6 +124,15 @@ class Http:
                 authorization = None if elsewhere is None else await elsewhere(url)
         raise ImageError(f"{show_origin(url)}: more than {MAX_REDIRECTS} redirects")
 
+    async def is_answered(self, url: yarl.URL) -> bool:
+        """Say whether a server answers there, whatever it does; it is asked once."""
+        try:
+            response = await self.send("GET", join_url(url, "/v2/"), headers={})
+        except NETWORK_ERRORS:
+            return False
+        response.close()
+        return True
+
     async def retry(self, work: Callable[[], Awaitable[T]], what: str) -> T:
         """Do something until it goes well.
 
@@ -147,7 +156,10 @@ class Http:
                 if waited + asked > _LONGEST_WAIT:
                     facts += f", not waiting {asked:.0f} s more"
                 problem = f"{what}: {describe(error)}"
-                if attempt == self.max_attempts or waited + asked > _LONGEST_WAIT:
+                final = attempt == self.max_attempts or isinstance(
+                    error, aiohttp.ClientConnectorCertificateError
+                )
+                if final or waited + asked > _LONGEST_WAIT:
                     raise ImageError(f"{problem} ({facts})") from error
                 _log.debug("%s (attempt %d of %d)", problem, attempt, self.max_attempts)
             waited += asked

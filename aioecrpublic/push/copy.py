@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aioecrpublic._runtime.errors import ConfigurationError
 from aioecrpublic.images import RegistryImage
-from aioecrpublic.images.reference import parse_reference
+from aioecrpublic.images.reference import hide_user, parse_reference
 from aioecrpublic.push.api import DEFAULT_JOBS, push_image
 
 if TYPE_CHECKING:
@@ -105,8 +105,20 @@ async def copy_image(
     )
 
 
-def registry_image(source: RegistryImage | str) -> RegistryImage:
+def registry_image(
+    source: RegistryImage | str,
+    *,
+    ca_file: str | None = None,
+    verify_tls: bool = True,
+    insecure: bool | None = None,
+) -> RegistryImage:
     """The image of a registry that ``source`` means; nothing is read yet.
+
+    Args:
+        source: Its name, or the image itself, for which the rest does not count.
+        ca_file: As of ``RegistryImage``.
+        verify_tls: The same.
+        insecure: The same.
 
     Raises:
         ConfigurationError: It has another form than ``docker://HOST/REPOSITORY:TAG`` or ``…@DIGEST``.
@@ -115,5 +127,6 @@ def registry_image(source: RegistryImage | str) -> RegistryImage:
     if isinstance(source, RegistryImage):
         return source
     if not source.startswith(_SCHEME):
-        raise ConfigurationError(f"source {source!r} is not {_SCHEME}HOST/REPOSITORY:TAG or …@DIGEST")
-    return RegistryImage(source)
+        named = hide_user(source)
+        raise ConfigurationError(f"source {named!r} is not {_SCHEME}HOST/REPOSITORY:TAG or …@DIGEST")
+    return RegistryImage(source, ca_file=ca_file, verify_tls=verify_tls, insecure=insecure)

@@ -11,6 +11,7 @@ import attrs
 from aiohttp import web
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable
 
     from tests.support.oci import BuiltImage
@@ -69,9 +70,16 @@ class Behaviour:
 
 
 class FakeRegistry:
-    """Serves images built by `tests.support.oci` under the repository `team/app`."""
+    """Serves images built by `tests.support.oci` under the repository `team/app`.
 
-    def __init__(self) -> None:
+    Args:
+        tls: Its certificate; None speaks plain http.
+        address: Where it listens.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> None:
+        self._tls = tls
+        self._address = address
         self.behaviour = Behaviour()
         self.manifests: dict[str, tuple[bytes, str]] = {}
         self.blobs: dict[str, bytes] = {}
@@ -94,10 +102,10 @@ class FakeRegistry:
         app.router.add_get("/loop", self._loop)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, self._address, 0, ssl_context=self._tls)
         await site.start()
         host, port = self._runner.addresses[0][:2]
-        self.host = f"{host}:{port}"
+        self.host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
