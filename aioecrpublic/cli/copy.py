@@ -59,9 +59,7 @@ def copy(
             insecure=True if src_plain_http else None,
         )
 
-    async def copy_from(
-        client: ECRPublicClient, name: str, repository: str, **arguments: Any
-    ) -> PushResult:
+    async def copy_from(client: ECRPublicClient, name: str, repository: str, **arguments: Any) -> PushResult:
         return await copy_image(client, open_source(name), repository, **arguments)
 
     run_push(copy_from, open_source, source, target, options)
