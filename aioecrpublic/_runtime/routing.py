@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from botocore.endpoint_provider import EndpointProvider
 
     from aioecrpublic._runtime.config import Settings
-    from aioecrpublic._runtime.shapes import Operation, OperationEndpoint, Service
+    from aioecrpublic._runtime.shapes import EndpointKey, Operation, OperationEndpoint, Service
 
 _LABEL = re.compile(r"\{(\w+)\}")
 # What botocore takes, within the 63 characters that a label of a host's name has.
@@ -83,7 +83,7 @@ class Router:
     async def _find(
         self, operation: Operation[Any, Any], own: OperationEndpoint, request: object
     ) -> tuple[Endpoint, Signer]:
-        if own.url_member is not None and (url := getattr(request, own.url_member)) is not None:
+        if own.url_member is not None and isinstance(url := getattr(request, own.url_member), str):
             return _given(operation, own.url_member, url), self.signer
         key = self._settings.endpoint_key
         if key is None:
@@ -93,10 +93,10 @@ class Router:
                 f"{operation.method} goes to an endpoint that the service tells: ask describe_endpoints, and "
                 "give its answer as endpoint_url to another client"
             )
-        given = {name: getattr(request, member) for name, member in own.members.items()}
-        given = {name: value for name, value in given.items() if value is not None}
+        members = {name: getattr(request, member) for name, member in own.members.items()}
+        given = {name: value for name, value in members.items() if isinstance(value, str | bool)}
         if given:
-            return await self._by_rules(operation, {**own.parameters, **given})
+            return await self._by_rules(operation, key, {**own.parameters, **given})
         if own.own is None:
             return self.endpoint, self.signer
         endpoints = self._service.own_endpoints[own.own]
@@ -105,14 +105,14 @@ class Router:
         return Endpoint.parse(endpoints.urls[key]), self._signer(endpoints.signing_regions.get(key, key[0]))
 
     async def _by_rules(
-        self, operation: Operation[Any, Any], parameters: Mapping[str, str | bool]
+        self, operation: Operation[Any, Any], key: EndpointKey, parameters: Mapping[str, str | bool]
     ) -> tuple[Endpoint, Signer]:
         """What botocore's rule set answers for a call's own parameters."""
         from botocore.exceptions import BotoCoreError
 
         if self._rules is None:
             self._rules = await in_thread(self._executor, _load_rules, self._service.name)
-        region, fips, dualstack = self._settings.endpoint_key or ("", False, False)
+        region, fips, dualstack = key
         try:
             found = self._rules.resolve_endpoint(
                 Region=region, UseFIPS=fips, UseDualStack=dualstack, **parameters

@@ -132,7 +132,7 @@ def _endpoints(
     used = collections.Counter(parameters_key(operation) for operation in operations)
     parameters = {parameters_key(operation): operation.traits.parameters for operation in operations}
     sets = {key: rules.resolve(overlay.regions, parameters[key]) for key in used}
-    plain = rules.resolve(overlay.regions, {})
+    plain = sets[""] if "" in sets else rules.resolve(overlay.regions, {})
     if not plain.urls and used:
         plain = sets[used.most_common(1)[0][0]]
     own = {key: found for key, found in sets.items() if key and found != plain}
