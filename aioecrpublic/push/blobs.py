@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from aioecrpublic._common.fileio import open_regular
 from aioecrpublic._runtime.body import blob_reader, read_now
-from aioecrpublic._runtime.shapes import BlobInput, BlobReader
+from aioecrpublic._runtime.errors import ConfigurationError
+from aioecrpublic._runtime.shapes import BlobInput, BlobReader, is_blob_reader
 from aioecrpublic.images import Descriptor, FileRange, ImageError
 from aioecrpublic.images.digest import check_digest
 from aioecrpublic.images.handles import FileHandle
@@ -71,12 +72,17 @@ async def open_blob(blob: LayerInput, digest: str | None, executor: Executor) ->
     """Open ``blob`` and, unless its digest is given, compute it in worker threads.
 
     Raises:
+        ConfigurationError: The blob is none.
         ImageError: The file cannot be read or changes meanwhile, the digest is none, or the service cannot
             store so many bytes, or none.
     """
     if digest is not None:
         check_digest(digest, "upload_layer")
     if not isinstance(blob, str | os.PathLike):
+        if not isinstance(blob, bytes | bytearray | memoryview) and not is_blob_reader(blob):
+            raise ConfigurationError(
+                f"blob must be bytes, a BlobReader or a path (got {type(blob).__name__})"
+            )
         reader, name = blob_reader(blob), name_of(blob, digest)
         check_layer_size(name, len(reader))
         return ReaderBlob(reader, digest or await _digest(reader, name, executor))

@@ -19,6 +19,7 @@ from aioecrpublic._generated.types import (
     LayerAvailability,
 )
 from aioecrpublic._runtime.errors import ServiceError, TransportError
+from aioecrpublic.push.errors import PushError
 from aioecrpublic.push.patience import Patience
 
 if TYPE_CHECKING:
@@ -68,19 +69,25 @@ class Destination:
             PushError: It failed too often.
             ServiceError: The service refuses it.
         """
-        own = patience is None
-        patience = patience or Patience(f"repository {self.repository_name}")
+        if patience is not None:
+            return await self._until_answered(operation, request, patience)
+        own = Patience(f"repository {self.repository_name}")
+        try:
+            return await self._until_answered(operation, request, own)
+        finally:
+            self.retries += own.failures
+
+    async def _until_answered(
+        self, operation: Operation[RequestT, ResponseT], request: RequestT, patience: Patience
+    ) -> ResponseT:
         while True:
             try:
-                response = await self.call(operation, request)
+                return await self.call(operation, request)
             except LimitExceededException:
                 # Counted as throttling elsewhere; here it is a quota that waiting does not raise.
                 raise
             except (ServiceError, TransportError) as error:
                 await patience.outlast(error, f"{operation.name} again")
-            else:
-                self.retries += patience.failures if own else 0
-                return response
 
     def prepare(self, operation: Operation[RequestT, ResponseT], request: RequestT) -> Call:
         """A call to be made later."""
@@ -137,7 +144,7 @@ class Destination:
             return
 
     async def uri(self) -> str | None:
-        """The repository's URI; ``None`` if the caller may not ask for it.
+        """The repository's URI; ``None`` if the caller may not ask for it, or is not answered.
 
         Raises:
             RepositoryNotFoundException: There is no such repository.
@@ -152,6 +159,6 @@ class Destination:
             response = await self.persist(service.DESCRIBE_REPOSITORIES, request)
         except RepositoryNotFoundException:
             raise
-        except ServiceError:
+        except (PushError, ServiceError):
             return None
         return response.repositories[0].repository_uri if response.repositories else None

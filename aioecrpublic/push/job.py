@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,12 @@ import attrs
 from aioecrpublic._common.oci import TAG
 from aioecrpublic._generated import service
 from aioecrpublic._generated.types import PutImageRequest
-from aioecrpublic._runtime.errors import ValidationError
+from aioecrpublic._runtime.errors import ConfigurationError, ValidationError
 from aioecrpublic._runtime.validate import problems
+from aioecrpublic.images import ImageSource
 
 if TYPE_CHECKING:
-    import os
-
     from aioecrpublic.client import ECRPublicClient
-    from aioecrpublic.images import ImageSource
 
 
 @attrs.frozen(kw_only=True)
@@ -43,10 +42,16 @@ def check_names(client: ECRPublicClient, job: ImageJob) -> None:
     """Refuse a repository's name or a tag that cannot be, before the image is read.
 
     Raises:
+        ConfigurationError: The source is none.
         ValidationError: It names each of them.
     """
-    if isinstance(job.tags, str) or not isinstance(job.tags, Sequence):
-        raise ValidationError("push_image", (f"tags is {type(job.tags).__name__}, not a list",))
+    if not isinstance(job.source, str | os.PathLike | ImageSource):
+        raise ConfigurationError(
+            f"source must be an image source or a path (got {type(job.source).__name__})"
+        )
+    for name, names in (("tags", job.tags), ("platforms", job.platforms or ())):
+        if isinstance(names, str) or not isinstance(names, Sequence):
+            raise ValidationError("push_image", (f"{name} is {type(names).__name__}, not a list",))
     request = PutImageRequest(
         repository_name=job.repository_name, registry_id=job.registry_id, image_manifest="{}"
     )

@@ -279,18 +279,24 @@ class LayerUpload:
         await self._tell_retried(there, error)
 
     async def _complete(self, upload: Upload) -> bool:
+        """Complete the upload; whether it was this one that brought the layer."""
         request = CompleteLayerUploadRequest(
             repository_name=self.destination.repository_name,
             registry_id=self.destination.registry_id,
             upload_id=upload.id,
             layer_digests=[self._descriptor.digest],
         )
+        unanswered = False
         while True:
             try:
                 response = await self.destination.call(service.COMPLETE_LAYER_UPLOAD, request)
-            except (LayerAlreadyExistsException, *RESTARTING):
+            except LayerAlreadyExistsException as error:
+                # Where a reply was lost before, it was this upload that brought it.
+                return unanswered or error.attempts > 1
+            except RESTARTING:
                 raise
             except (ServiceError, TransportError) as error:
+                unanswered = True
                 await self._patience.outlast(error, "completing again")
                 if await self._is_there():
                     return True

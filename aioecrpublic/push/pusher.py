@@ -134,6 +134,11 @@ async def open_pusher(
     """
     if not _is_count(jobs):
         raise ConfigurationError(f"jobs is {jobs!r}, at least 1")
+    for name, size in (("part_size", part_size), ("memory_budget", memory_budget)):
+        if size is not None and not _is_count(size):
+            raise ConfigurationError(f"{name} must be a number of bytes (got {size!r})")
+    if on_event is not None and not callable(on_event):
+        raise ConfigurationError(f"on_event must be a callable (got {type(on_event).__name__})")
     budget = budget_of(client) if memory_budget is None else MemoryBudget(memory_budget)
     check_part_size(part_size, budget)
     emitter = Emitter(on_event)

@@ -408,6 +408,27 @@ async def test_a_layer_that_is_there_before_it_is_sent_whole_is_somebody_elses(
         assert not (await uploading.run()).uploaded
 
 
+async def test_a_layer_that_is_there_after_a_lost_reply_was_brought_by_this_upload(
+    server: LocalECRPublic, between: Between, uploading: Uploading
+) -> None:
+    between.faults[COMPLETE, 1] = Fault(LOST, arrives=True)
+    # Nothing is known of the layer yet when it is asked for.
+    between.faults[CHECK, 1] = Fault((200, {"layers": [], "failures": []}))
+    between.faults[COMPLETE, 2] = Fault(refusal("LayerAlreadyExistsException"))
+    assert (await uploading.run()).uploaded
+    assert await stored(server)
+
+
+async def test_the_clients_own_retry_of_a_completion_counts_too(
+    server: LocalECRPublic, between: Between, uploading: Uploading
+) -> None:
+    uploading.client = uploading.client.with_options(max_attempts=2)
+    between.faults[COMPLETE, 1] = Fault(LOST, arrives=True)
+    between.faults[COMPLETE, 2] = Fault(refusal("LayerAlreadyExistsException"))
+    assert (await uploading.run()).uploaded
+    assert between.operations().count(COMPLETE) == 2
+
+
 @pytest.mark.parametrize("code", ["EmptyUploadException", "InvalidLayerException"])
 async def test_a_service_that_lost_bytes_gets_them_again(
     server: LocalECRPublic, between: Between, uploading: Uploading, code: str

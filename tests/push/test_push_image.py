@@ -7,6 +7,8 @@ import pytest
 
 from aioecrpublic import push_image
 from aioecrpublic.errors import RepositoryNotFoundException
+from aioecrpublic.local import Fault, FaultKind
+from aioecrpublic.push import patience
 from tests.push.helpers import REPOSITORY, Wire, assert_is_there, connect, kinds, tags_of
 from tests.support.oci import OCI_INDEX, Layer, LayoutBuilder, random_layer, write_image, write_index
 
@@ -220,3 +222,35 @@ async def test_a_source_that_was_entered_before_stays_open(client: ECRPublicClie
         await push_image(client, source, REPOSITORY, ["1"])
         root = await source.open()
         assert await source.read_manifest(root) == image.read(image.digest)
+
+
+async def test_a_repository_whose_uri_cannot_be_found_out_is_pushed_to(
+    server: LocalECRPublic, client: ECRPublicClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.0)
+    image = write_image(tmp_path)
+    server.inject(Fault(kind=FaultKind.ERROR, operation="DescribeRepositories", times=100))
+    result = await push_image(client.with_options(max_attempts=1), str(tmp_path), REPOSITORY, ["1"])
+    assert (result.repository_uri, result.image_uri) == (None, None)
+    await assert_is_there(server, client, image, ["1"])
+
+
+@pytest.mark.parametrize("kind", [FaultKind.LOST, FaultKind.CUT])
+@pytest.mark.parametrize("operation", ["CreateRepository", "PutImage", "CompleteLayerUpload"])
+@pytest.mark.parametrize("attempts", [1, 3])
+async def test_what_was_done_though_its_reply_was_lost_is_no_failure(
+    server: LocalECRPublic,
+    client: ECRPublicClient,
+    tmp_path: Path,
+    kind: FaultKind,
+    operation: str,
+    attempts: int,
+) -> None:
+    image = write_image(tmp_path)
+    server.inject(Fault(kind=kind, operation=operation, times=2))
+    result = await push_image(
+        client.with_options(max_attempts=attempts), str(tmp_path), "team/new", ["1"], create_repository=True
+    )
+    assert (result.layers_uploaded, result.layers_skipped) == (3, 0)
+    assert result.retries == 2
+    await assert_is_there(server, client, image, ["1"], "team/new")

@@ -190,3 +190,37 @@ async def test_single_layers_that_cannot_be(client: ECRPublicClient, tmp_path: P
             await upload_layer(client, REPOSITORY, b"content", digest=digest)
     with pytest.raises(ValidationError, match="repository_name"):
         await upload_layer(client, "Upper", b"content")
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("part_size", "5"),
+        ("part_size", True),
+        ("memory_budget", "64 MiB"),
+        ("memory_budget", -1),
+        ("on_event", "print"),
+        ("journal", 5),
+        ("platforms", "linux/amd64"),
+        ("platforms", 5),
+        ("tags", "1.0"),
+        ("jobs", 2.5),
+        ("source", 5),
+        ("repository_name", None),
+    ],
+)
+async def test_arguments_of_a_wrong_kind_are_named_before_anything_is_sent(
+    client: ECRPublicClient, tmp_path: Path, argument: str, value: object
+) -> None:
+    write_image(tmp_path)
+    wire = Wire()
+    arguments: dict[str, Any] = {"source": str(tmp_path), "repository_name": REPOSITORY, argument: value}
+    with pytest.raises((ConfigurationError, ValidationError), match=argument):
+        await push_image(client.with_options(hooks=[wire]), **arguments)
+    assert wire.sent == []
+
+
+@pytest.mark.parametrize("blob", [5, None, ["bytes"]])
+async def test_what_is_no_blob_is_refused(client: ECRPublicClient, blob: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^blob must be bytes, a BlobReader or a path"):
+        await upload_layer(client, REPOSITORY, blob)
