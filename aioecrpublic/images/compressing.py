@@ -159,9 +159,9 @@ class CompressedImage(SourceLifecycle):
         finally:
             await self._entered.aclose()
 
-    def _is_wanted(self) -> bool:
-        """Tell, once the source is open, whether to compress at all."""
-        return True
+    async def _load(self) -> ImageGraph | None:
+        """Return the image of the opened source, None to leave it as it is."""
+        return await load_image(self._source, platforms=self._platforms)
 
     @property
     def _attachable(self) -> SupportsReferrers:
@@ -172,9 +172,9 @@ class CompressedImage(SourceLifecycle):
 
     async def _compress_image(self) -> Descriptor:
         root = await self._source.open()
-        if not self._is_wanted():
+        graph = await self._load()
+        if graph is None:
             return root
-        graph = await load_image(self._source, platforms=self._platforms)
         self._configs.update(graph.configs)
         self._checked = {(blob.digest, blob.size) for blob in graph.blobs}
         parsed = await asyncio.to_thread(_parse, graph, self.name)

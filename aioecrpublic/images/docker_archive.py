@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from hashlib import _Hash
 
+    from aioecrpublic.images.graph import ImageGraph
     from aioecrpublic.images.handles import FileRange
     from aioecrpublic.images.jsondoc import JSON, JSONObject
     from aioecrpublic.images.packing import Format
@@ -57,7 +58,25 @@ _DOCKER_LAYERS: dict[Format | None, str] = {None: DOCKER_LAYER, "gzip": DOCKER_L
 _OCI_LAYERS: dict[Format | None, str] = {None: OCI_LAYER, "gzip": OCI_LAYER_GZIP, "zstd": OCI_LAYER_ZSTD}
 
 
-class DockerArchive(CompressedImage):
+class SavedImage(CompressedImage):
+    """An image in an archive, compressed if that is wanted and possible: the base of `DockerArchive`."""
+
+    def _is_wanted(self) -> bool:
+        """Tell, once the archive is open, whether to compress."""
+        raise NotImplementedError
+
+    async def _load(self) -> ImageGraph | None:
+        if not self._is_wanted():
+            return None
+        try:
+            return await super()._load()
+        except ImageError:
+            # Docker saves an index also of platforms that it does not have. What is missing or wrong is for
+            # those to be told who read the image; they may want another part of it.
+            return None
+
+
+class DockerArchive(SavedImage):
     """An image in a docker-archive, as `docker save` and `skopeo copy … docker-archive:` write it.
 
     If it holds an OCI layout (Docker 25 and later), the image is taken from there. Otherwise a manifest is
@@ -93,7 +112,7 @@ class DockerArchive(CompressedImage):
         return self.compress
 
 
-class DetectedArchive(CompressedImage):
+class DetectedArchive(SavedImage):
     """An image in an archive of any kind, which what is in it tells.
 
     Args:

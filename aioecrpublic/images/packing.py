@@ -302,9 +302,18 @@ class Spool:
     """
 
     def __init__(self, files: OpenFiles, name: str) -> None:
-        """Create the file among `files`; `name` is for messages."""
-        with tempfile.TemporaryFile(buffering=0) as file:
-            self.file: FileHandle = files.adopt(os.dup(file.fileno()), f"temporary file of {name}")
+        """Create the file among `files`; `name` is for messages.
+
+        Raises:
+            ImageError: it cannot be created, or `files` are closed.
+        """
+        name = f"temporary file of {name}"
+        try:
+            with tempfile.TemporaryFile(buffering=0) as file:
+                descriptor = os.dup(file.fileno())
+        except OSError as error:
+            raise ImageError(f"{name}: cannot be created: {error.strerror}") from error
+        self.file: FileHandle = files.adopt(descriptor, name)
         self.end = 0
 
     def append(self, pieces: Iterable[bytes]) -> FileRange:

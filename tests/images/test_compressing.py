@@ -202,6 +202,23 @@ async def test_where_the_old_bytes_were_to_be_had_is_dropped(builder: LayoutBuil
     assert set(changed) == {"mediaType", "digest", "size", "annotations"}
 
 
+async def test_platforms_that_docker_does_not_have_do_not_matter_if_not_wanted(
+    builder: LayoutBuilder, tmp_path: Path
+) -> None:
+    """Docker with containerd's image store saves the whole index, and of the images those that it has."""
+    there = builder.image([tar_layer({"a": b"x"})])
+    missing = builder.image([tar_layer({"b": b"y"})], platform="linux/arm64")
+    index = builder.index([there, missing])
+    missing.path(missing.digest).unlink()
+    path = docker_save(builder, index, tmp_path / "app.tar")
+    for source in (DockerArchive(path), open_image(path)):
+        async with source:
+            graph = await load_image(source, platforms=["linux/amd64"])
+            assert graph.root.descriptor.digest == there.digest
+            with pytest.raises(ImageError, match=f"{missing.digest} is missing"):
+                await load_image(source)
+
+
 class TestIndexes:
     async def test_platforms_and_annotations_are_kept(self, builder: LayoutBuilder) -> None:
         amd64 = builder.image([plain_layer(1), plain_layer(2)])

@@ -275,12 +275,10 @@ def bad_docker_archives(draw: st.DrawFn) -> Files:
 
 def as_directory(files: Files) -> Files:
     """Return a layout's image as skopeo would write it for ``dir:``, as far as there is one."""
-    entries = parsed(files.get("index.json", b"")).get("manifests") or [{}]
-    root = entries[0].get("digest") if isinstance(entries, list) and isinstance(entries[0], dict) else ""
     found: Files = {"version": b"Directory Transport Version: 1.1\n"}
     for path, data in files.items():
         name = path.rpartition("/")[2]
-        if root == f"sha256:{name}":
+        if path.startswith("blobs/") and name.encode() in files.get("index.json", b""):
             found["manifest.json"] = data
         elif path.startswith("blobs/"):
             found[f"{name}.manifest.json" if b'"schemaVersion"' in data else name] = data

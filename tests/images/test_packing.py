@@ -283,6 +283,12 @@ def test_a_spool_has_no_name_and_gives_back_what_was_written() -> None:
         Spool(files, "test")
 
 
+def test_no_place_for_temporary_files_is_an_image_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    with pytest.raises(ImageError, match="temporary file of test: cannot be created: No such file"):
+        Spool(OpenFiles(), "test")
+
+
 def test_a_full_disk_is_an_image_error() -> None:
     handle = FileHandle(os.open("/dev/full", os.O_RDWR), "temporary file")
     with pytest.raises(ImageError, match="temporary file: cannot be written: No space left on device"):
