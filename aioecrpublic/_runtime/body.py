@@ -196,7 +196,7 @@ class Body:
         )
 
     def compressed(self) -> Body:
-        """The whole body in gzip's format, the same each time; blocks."""
+        """Return the whole body in gzip's format, the same each time; blocks."""
         return Body((gzip.compress(self.read(), mtime=0),))
 
     def _hash(self) -> str:

@@ -178,7 +178,7 @@ class Call:
         self._body = body
 
     async def _apply(self, traits: Traits, body: Body) -> tuple[Route, Body]:
-        """The route and the body as the operation's traits have them."""
+        """Return the route and the body that the operation's traits ask for."""
         shared, operation = self._shared, self._operation
         if traits.endpoint is None:
             route = shared.router.route(operation)
@@ -412,6 +412,6 @@ class Call:
 
 
 def _with_tokens(request: Any, members: tuple[str, ...]) -> Any:
-    """The request with a token in each of ``members`` that has none."""
+    """Return the request with a token in each of ``members`` that has none."""
     tokens = {name: str(uuid.uuid4()) for name in members if getattr(request, name) is None}
     return attrs.evolve(request, **tokens) if tokens else request

@@ -93,7 +93,7 @@ class Encoder(Compiled):
 
 
 def _lists_that_may_be_absent(shape: Structure) -> tuple[tuple[str, str], ...]:
-    """The optional lists and maps, by our names and the wire's, that are empty where they are absent."""
+    """Return the lists and maps, by our names and the wire's, that are empty where they are absent."""
     factories = {
         field.name: field.default.factory
         for field in attrs.fields(shape.cls)

@@ -60,7 +60,7 @@ class Endpoint:
         return cls(yarl.URL(f"{parts.scheme}://{host}{path}", encoded=True), host, quote(path, safe="/~"))
 
     def prefixed(self, prefix: str) -> Endpoint:
-        """The same with something before the name of its host."""
+        """Return the same endpoint with something before the name of its host."""
         url = yarl.URL(f"{self.url.scheme}://{prefix}{self.host}{self.url.raw_path}", encoded=True)
         return attrs.evolve(self, url=url, host=f"{prefix}{self.host}")
 

@@ -89,7 +89,7 @@ def error_code(raw: object) -> str:
 
 
 def _query_code(headers: Mapping[str, str]) -> str:
-    """The code that the query protocol has for an error: ``Code;Sender`` or ``Code;Receiver``.
+    """Return the code that the query protocol has for an error, from ``Code;Sender`` or ``Code;Receiver``.
 
     https://smithy.io/2.0/aws/protocols/aws-query-protocol.html, "x-amzn-query-error".
     """

@@ -1,4 +1,4 @@
-"""Where a call goes and what it is signed for: the client's endpoint, or one of its operation's own."""
+"""Find where a call goes and what it is signed for: the client's endpoint, or one of its operation's own."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Route(NamedTuple):
     signed: CanonicalHeaders
 
     def with_header(self, name: str, value: str) -> Route:
-        """The same with one more header."""
+        """Return the same route with one more header."""
         headers = {**self.sent, name: value}
         return self._replace(sent=headers, signed=CanonicalHeaders.of(headers))
 
 
 class Router:
-    """Finds the route of each call of a client.
+    """The routes of a client's calls.
 
     Args:
         service: The service.
@@ -60,7 +60,7 @@ class Router:
         self.signer = self._signer(settings.signing_region)
 
     def route(self, operation: Operation[Any, Any]) -> Route:
-        """The route of an operation that goes where the client goes."""
+        """Return the route of an operation that goes to the client's endpoint."""
         route = self._routes.get(operation.name)
         if route is None:
             route = self._routes[operation.name] = self._new_route(operation, self.endpoint, self.signer)
@@ -69,7 +69,7 @@ class Router:
     async def own_route(
         self, operation: Operation[Any, Any], own: OperationEndpoint, request: object
     ) -> Route:
-        """The route of a call of an operation that has an endpoint for itself.
+        """Return the route of a call of an operation that has an endpoint of its own.
 
         Raises:
             ValidationError: A member of the request leads to no endpoint.
@@ -90,8 +90,8 @@ class Router:
             return self.endpoint, self.signer
         if own.discovered:
             raise ConfigurationError(
-                f"{operation.method} goes to an endpoint that the service tells: ask describe_endpoints, and "
-                "give its answer as endpoint_url to another client"
+                f"{operation.method} needs an endpoint that the service assigns: call describe_endpoints, "
+                "and pass its answer as endpoint_url to another client"
             )
         members = {name: getattr(request, member) for name, member in own.members.items()}
         given = {name: value for name, value in members.items() if isinstance(value, str | bool)}
@@ -107,7 +107,7 @@ class Router:
     async def _by_rules(
         self, operation: Operation[Any, Any], key: EndpointKey, parameters: Mapping[str, str | bool]
     ) -> tuple[Endpoint, Signer]:
-        """What botocore's rule set answers for a call's own parameters."""
+        """Ask botocore's rule set for the endpoint, with parameters from the call."""
         from botocore.exceptions import BotoCoreError
 
         if self._rules is None:
@@ -143,7 +143,7 @@ class Router:
 
 
 def _takes_prefix(endpoint: Endpoint) -> bool:
-    """Whether its host is a name that another can be put before: not an address, nor this machine's."""
+    """Say whether the host is a name that can take a prefix: not an address, nor this machine's."""
     try:
         ipaddress.ip_address(endpoint.url.host or "")
     except ValueError:
@@ -152,7 +152,7 @@ def _takes_prefix(endpoint: Endpoint) -> bool:
 
 
 def _prefix(operation: Operation[Any, Any], template: str, request: object) -> str:
-    """The prefix of the host with the members that it names."""
+    """Return the prefix of the host with the values of the members that it names."""
     labels = {name: getattr(request, name) for name in _LABEL.findall(template)}
     problems = tuple(
         f"{name} must be a valid label of a host name (got {value!r})"

@@ -77,7 +77,7 @@ class AbsentDict(dict[str, _ItemT]):  # noqa: FURB189 - the same
 
 
 def is_absent(value: object) -> bool:
-    """Whether a member with this value is absent."""
+    """Say whether a member with this value is absent."""
     return value is None or (isinstance(value, AbsentList | AbsentDict) and not value)
 
 

@@ -96,7 +96,7 @@ class Annotator:
         return f"{declaration} = attrs.field({', '.join(options)})" if options else declaration
 
     def _sensitive(self, name: str) -> bool:
-        """Whether a value is never shown; a structure within it looks after its own members."""
+        """Say whether a value is never shown; a structure within it looks after its own members."""
         shape = self.model.shapes[name]
         inner = shape.references() if shape.type in _EMPTY else ()
         return bool(shape.traits.get("sensitive")) or any(self._sensitive(part) for part in inner)

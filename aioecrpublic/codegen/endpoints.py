@@ -28,7 +28,7 @@ class EndpointsModel:
     Attributes:
         urls: A URL by region, FIPS and dual-stack; what the rules refuse is absent.
         signing_regions: The region to sign for where it is another than that which was asked for.
-        unsupported: How many are absent because they want another signature than Version 4 of the service.
+        unsupported: How many are absent because they need headers or a signature of their own.
     """
 
     urls: Mapping[EndpointKey, str] = attrs.field(factory=dict)
@@ -53,7 +53,7 @@ class EndpointRules:
         self._regions_of_its_own = frozenset(_named_regions(reached))
 
     def resolve(self, served: Iterable[str], parameters: Mapping[str, Any]) -> EndpointsModel:
-        """The endpoints in the regions that are served, or in all, for some parameters of the rules."""
+        """Return the endpoints in the regions that are served, or in all, for parameters of the rules."""
         urls: dict[EndpointKey, str] = {}
         signing_regions: dict[EndpointKey, str] = {}
         unsupported = 0
@@ -66,7 +66,7 @@ class EndpointRules:
             except BotoCoreError:
                 continue
             signing_region = self._signing_region(endpoint, region)
-            if signing_region is None:
+            if signing_region is None or endpoint.headers:
                 unsupported += 1
                 continue
             urls[key] = endpoint.url
@@ -85,7 +85,7 @@ class EndpointRules:
         ]
 
     def _signing_region(self, endpoint: RuleSetEndpoint, region: str) -> str | None:
-        """The region that is signed for, or ``None`` where the service's Signature Version 4 is not taken."""
+        """Return the region to sign for, or ``None`` if the endpoint does not take Signature Version 4."""
         for scheme in endpoint.properties.get("authSchemes", [{"name": "sigv4"}]):
             if (
                 scheme["name"] == "sigv4"
@@ -97,7 +97,7 @@ class EndpointRules:
 
 
 def _reached(rules: Iterable[Mapping[str, Any]]) -> Iterator[object]:
-    """The conditions and endpoints of the rules that can be reached without the parameters never given."""
+    """Yield the conditions and endpoints of the rules that apply without the parameters never given."""
     for rule in rules:
         if any(_is_never_met(condition) for condition in rule["conditions"]):
             continue
@@ -111,7 +111,7 @@ def _is_never_met(condition: Mapping[str, Any]) -> bool:
 
 
 def _references(node: object) -> Iterator[str]:
-    """The names that a part of a rule set refers to, in templates such as ``{Region}`` too."""
+    """Yield the names that a part of a rule set refers to, in templates such as ``{Region}`` too."""
     if isinstance(node, str):
         yield from re.findall(r"\{(\w+)", node)
     elif isinstance(node, list):
@@ -124,7 +124,7 @@ def _references(node: object) -> Iterator[str]:
 
 
 def _named_regions(node: object) -> Iterator[str]:
-    """The regions that a rule set knows by name, such as a ``sandbox`` that is in no partition."""
+    """Yield the regions that a rule set knows by name, such as a ``sandbox`` that is in no partition."""
     if isinstance(node, list):
         for item in node:
             yield from _named_regions(item)

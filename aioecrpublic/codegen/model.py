@@ -49,7 +49,7 @@ class ServiceModel:
         return _PROTOCOLS[self.metadata["jsonVersion"]]
 
     def reachable(self, roots: Iterable[str]) -> set[str]:
-        """The names of all shapes that ``roots`` are made of, themselves included."""
+        """Return the names of all shapes that ``roots`` are made of, themselves included."""
         return reachable(self.shapes, roots)
 
 
@@ -76,7 +76,7 @@ def read_service(
     paginators: Mapping[str, Any],
     rules: EndpointRules | None = None,
 ) -> ServiceModel:
-    """The same from a model at hand; ``rules`` is left out for a service that has no rule set."""
+    """Read a model at hand; ``rules`` is left out for a service that has no rule set."""
     metadata = raw["metadata"]
     _check_protocol(name, metadata)
     overlay = load_overlay(name)
@@ -108,7 +108,7 @@ def read_service(
 
 
 def signing_name(metadata: Mapping[str, Any]) -> str:
-    """The name of the service in a signature's scope."""
+    """Return the name of the service in a signature's scope."""
     name: str = metadata.get("signingName", metadata["endpointPrefix"])
     return name
 
@@ -125,9 +125,9 @@ def _check_protocol(name: str, metadata: Mapping[str, Any]) -> None:
 def _endpoints(
     rules: EndpointRules, overlay: Overlay, operations: Sequence[OperationModel]
 ) -> tuple[EndpointsModel, dict[str, EndpointsModel]]:
-    """The service's endpoints, and those of operations that give the rule set parameters, by these.
+    """Return the service's endpoints, and those of operations that give the rule set parameters, by these.
 
-    Where the rule set answers nothing without parameters, what most operations give it are the service's.
+    Where the rule set has no endpoint without parameters, the service's are those of most operations.
     """
     used = collections.Counter(parameters_key(operation) for operation in operations)
     parameters = {parameters_key(operation): operation.traits.parameters for operation in operations}
@@ -140,7 +140,7 @@ def _endpoints(
 
 
 def parameters_key(operation: OperationModel) -> str:
-    """The parameters that an operation gives the rule set, as one string."""
+    """Return the parameters that an operation gives the rule set, as one string."""
     return ", ".join(f"{name}={value}" for name, value in sorted(operation.traits.parameters.items()))
 
 
@@ -150,7 +150,7 @@ def _notices(
     endpoints: Iterable[EndpointsModel],
     parameters: frozenset[str],
 ) -> Iterator[str]:
-    """What is said of a model beside the operations that are left out."""
+    """Yield what is said of a model beside the operations that are left out."""
     for key, owner in unknown_keys(raw).items():
         yield f"{key} of {owner} is not known and ignored"
     bodies = raw["operations"].items()
@@ -159,16 +159,20 @@ def _notices(
             f"{_some(discovered)}: the endpoint must be asked of the service; "
             "without endpoint_url a call is refused"
         )
-    if optional := [name for name, body in bodies if body.get("endpointdiscovery") == {}]:
+    if optional := [name for name, body in bodies if _may_be_discovered(body)]:
         yield f"{_some(optional)}: an endpoint may be asked of the service; the region's is used instead"
     if dependent := [name for name, body in bodies if _depends(body, parameters)]:
         yield f"{_some(dependent)}: the endpoint may depend on parts of members; the service's is used"
     if unsupported := sum(found.unsupported for found in endpoints):
-        yield f"{unsupported} endpoints are left out: they do not take the service's Signature Version 4"
+        yield f"{unsupported} endpoints are left out: they need headers or a signature of their own"
+
+
+def _may_be_discovered(body: Mapping[str, Any]) -> bool:
+    return "endpointdiscovery" in body and not body["endpointdiscovery"].get("required")
 
 
 def _depends(body: Mapping[str, Any], parameters: frozenset[str]) -> bool:
-    """Whether an operation's endpoint depends on parts of members, which are not looked for."""
+    """Say whether an operation's endpoint depends on parts of members, which are not evaluated."""
     return not parameters.isdisjoint(body.get("operationContextParams", {}))
 
 

@@ -64,7 +64,7 @@ class OperationModel:
 
 
 def why_left_out(body: Mapping[str, Any], shapes: Mapping[str, ShapeModel]) -> str | None:
-    """Why an operation cannot be generated, or ``None`` if it can be."""
+    """Return why an operation cannot be generated, or ``None`` if it can be."""
     roots = [class_name(body[way]["shape"]) for way in ("input", "output") if way in body]
     if any(shapes[name].traits.get("eventstream") for name in reachable(shapes, roots)):
         return "it streams events, which is not JSON alone"
@@ -86,7 +86,7 @@ def read_operations(
     overlay: Overlay,
     endpoint_parameters: frozenset[str],
 ) -> Iterator[OperationModel]:
-    """The operations in their order; the structures that they need for themselves are put into ``shapes``."""
+    """Yield the operations in order; put the structures that they need for themselves into ``shapes``."""
     taken: set[str] = set()
     for name, body in sorted(raw.items()):
         request = _own_structure(body.get("input"), f"{name}Request", shapes, taken)
@@ -129,7 +129,7 @@ def _read_traits(
 
 
 def _schemes(body: Mapping[str, Any]) -> frozenset[str]:
-    """How the operation may be signed."""
+    """Return the ways in which the operation may be signed."""
     return frozenset(body.get("auth") or [body.get("authtype", "v4")])
 
 
@@ -143,7 +143,7 @@ def _labels(body: Mapping[str, Any]) -> list[str]:
 
 
 def _without_required_tokens(request: ShapeModel) -> ShapeModel:
-    """The request, which need not be given the tokens that are filled in."""
+    """Return the request with the tokens that are filled in as optional members."""
     members = tuple(
         attrs.evolve(member, required=False) if member.traits.get("idempotencyToken") else member
         for member in request.members
@@ -154,7 +154,7 @@ def _without_required_tokens(request: ShapeModel) -> ShapeModel:
 def _is_plain(
     pagination: Mapping[str, Any], request: ShapeModel, response: ShapeModel, shapes: Mapping[str, ShapeModel]
 ) -> bool:
-    """Whether it pages by one token through one list, which is what ``Paginator`` does.
+    """Say whether it pages by one token through one list, which is what ``Paginator`` does.
 
     Other operations page by several tokens, or answer several lists or one inside another structure; they are
     called page by page.
@@ -172,7 +172,7 @@ def _own_structure(
     shapes: dict[str, ShapeModel],
     taken: set[str],
 ) -> str:
-    """The structure's name; a copy of its own for an operation that has none or shares one with another."""
+    """Return the structure's name; an operation that has none, or shares one, gets a copy of its own."""
     name = class_name(reference["shape"]) if reference else fallback
     if name in taken or name not in shapes:
         source = shapes.get(name)

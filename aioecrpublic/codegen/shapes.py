@@ -71,7 +71,7 @@ class ShapeModel:
         return bool(self.traits.get("sparse"))
 
     def references(self) -> tuple[str, ...]:
-        """The names of the shapes it is made of."""
+        """Return the names of the shapes it is made of."""
         if self.type == "structure":
             return tuple(member.shape for member in self.members)
         if self.type == "list":
@@ -81,11 +81,11 @@ class ShapeModel:
         return ()
 
     def element(self, part: str) -> str:
-        """The name of the shape that ``member``, ``key`` or ``value`` of a list or map has."""
+        """Return the name of the shape that ``member``, ``key`` or ``value`` of a list or map has."""
         return class_name(self.traits[part]["shape"])
 
     def with_names_out_of_the_way(self, taken: frozenset[str]) -> ShapeModel:
-        """The same, its members out of the way of the attributes that its class has anyway."""
+        """Return the same shape, its members renamed where its class has such an attribute anyway."""
         members = tuple(
             attrs.evolve(member, name=f"{member.name}_") if member.name in taken else member
             for member in self.members
@@ -94,7 +94,7 @@ class ShapeModel:
 
 
 def read_shapes(raw: Mapping[str, Mapping[str, Any]]) -> dict[str, ShapeModel]:
-    """The shapes of a model by their names in Python.
+    """Return the shapes of a model by their names in Python.
 
     Raises:
         GeneratorError: A shape has a type or a timestamp format that the generator does not know.
@@ -130,7 +130,7 @@ def _check_format(name: str, traits: Mapping[str, Any]) -> None:
 
 
 def _member_shape(member: Mapping[str, Any]) -> str:
-    """The name of a member's shape; one of its own, which no model has, if it has a format of its own."""
+    """Return the name of a member's shape; a member with a format of its own has a shape of its own."""
     name = class_name(member["shape"])
     return f"{name}:{member['timestampFormat']}" if "timestampFormat" in member else name
 
@@ -144,7 +144,7 @@ def _add_own_format(shapes: dict[str, ShapeModel], member: MemberModel) -> None:
 
 
 def reachable(shapes: Mapping[str, ShapeModel], roots: Iterable[str]) -> set[str]:
-    """The names of all shapes that ``roots`` are made of, themselves included."""
+    """Return the names of all shapes that ``roots`` are made of, themselves included."""
     seen: set[str] = set()
     todo = list(roots)
     while todo:

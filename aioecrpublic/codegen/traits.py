@@ -124,7 +124,7 @@ KNOWN: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def unknown_keys(raw: Mapping[str, Any]) -> dict[str, str]:
-    """The keys of a model that are not known, such as ``shape.sparkling``, each with one that has it."""
+    """Return the unknown keys of a model, such as ``shape.sparkling``, each with one that has it."""
     found: dict[str, str] = {}
     for place, owner, keys in _places(raw):
         for key in keys:

@@ -158,7 +158,7 @@ async def test_an_endpoint_that_has_to_be_discovered_is_refused_unless_it_is_giv
     executor: ThreadPoolExecutor,
 ) -> None:
     discovered = OperationEndpoint(discovered=True)
-    with pytest.raises(ConfigurationError, match=r"^do_it goes to an endpoint that the service tells: ask "):
+    with pytest.raises(ConfigurationError, match=r"^do_it needs an endpoint that the service assigns: call "):
         await routed(router(executor), discovered)
     given = await routed(router(executor, endpoint_key=None), discovered)
     assert where(given) == ("https://made-up.example.com/", "eu-central-1")
