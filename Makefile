@@ -15,7 +15,7 @@ AUDIT := $(VENV)/audit.stamp
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo test tests quick lowest newest edge coverage lint format docs picture bench soak mutation audit generate clean
+.PHONY: help demo test tests quick failed lowest newest edge coverage lint format docs picture bench soak mutation audit generate clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -30,6 +30,9 @@ tests: $(DEV)  ## The tests alone
 
 quick: $(DEV)  ## The tests that take seconds at the most
 	$(PYTEST) -m "not slow"
+
+failed:  ## The tests that failed in the last run once more, one after the other
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 lowest:  ## The tests of the package itself with the lowest versions of its dependencies
 	$(MAKE) edge VENV=$(VENV)-lowest PINS=tests.support.lowest
