@@ -7,6 +7,7 @@ import signal
 
 import click
 
+from aioecrpublic._common.addresses import is_loopback
 from aioecrpublic.cli.output import write_error, write_line
 from aioecrpublic.cli.running import run_command
 from aioecrpublic.local import LocalECRPublic
@@ -33,6 +34,8 @@ def local(data_dir: str | None, host: str, port: int, *, quotas: bool, latency: 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
         async with LocalECRPublic(data_dir, host, port, quotas=quotas, latency=latency) as server:
+            if not is_loopback(host.strip("[]")):
+                write_error(f"warning: who reaches {host} may pull, and push with the credentials below")
             write_error("serving until Ctrl-C; these lines lead another terminal here:")
             for name, value in server.environment.items():
                 write_line(f"export {name}={value}")

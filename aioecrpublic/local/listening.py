@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
+# By the addresses that stand for all there are.
+_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked for by whoever starts the registry
+# Seconds in which a host's address has to be found.
+_LOOK_UP: Final = 30.0
 _VERSIONS: Final = frozenset({HttpVersion10, HttpVersion11})
 
 
@@ -33,9 +37,9 @@ class Address:
 
     @property
     def url(self) -> str:
-        """The URL of its root."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        """The URL of its root, for a client on this machine: nothing can be sent to all addresses at once."""
+        host = _LOOPBACK.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 @asynccontextmanager
@@ -70,9 +74,16 @@ async def listening(
 
 
 async def _listen(make: Callable[[], Connection], host: str, port: int) -> asyncio.Server:
-    loop = asyncio.get_running_loop()
+    if not host:
+        # It would be all addresses there are.
+        raise ConfigurationError("host must not be empty")
+    # As an IPv6 address is written in a URL.
+    address = host.removeprefix("[").removesuffix("]")
     try:
-        return await loop.create_server(make, host, port, backlog=BACKLOG)
+        async with asyncio.timeout(_LOOK_UP):
+            return await asyncio.get_running_loop().create_server(make, address, port, backlog=BACKLOG)
+    except TimeoutError:
+        raise ConfigurationError(f"cannot listen on {host} port {port}: its address was not found") from None
     except OSError as error:
         # asyncio says in front of the reason what is said here already, and from Python 3.13 on a number too.
         reason = (error.strerror or str(error)).rpartition(": ")[2].removeprefix(f"[errno {error.errno}] ")

@@ -58,7 +58,8 @@ class LocalECRPublic:
     Args:
         data_dir: Where everything is kept, made if it is not there; ``None`` is a temporary directory that is
             removed at the end.
-        host: The address to listen on; loopback unless told otherwise.
+        host: The address to listen on; loopback unless told otherwise. On another, whoever reaches it may
+            pull, and its credentials are known to everybody unless you give your own.
         port: The port to listen on; 0 is a free one.
         credentials: What clients must sign with.
         accounts: The credentials of further accounts, by account id; they may do what a repository's policy
@@ -244,7 +245,7 @@ class LocalECRPublic:
 def _threads(stack: contextlib.AsyncExitStack, number: int) -> Executor:
     """Threads that are waited for at the end."""
     threads = ThreadPoolExecutor(number, thread_name_prefix="aioecrpublic-local")
-    stack.push_async_callback(asyncio.to_thread, threads.shutdown)
+    stack.push_async_callback(asyncio.to_thread, threads.shutdown, cancel_futures=True)
     return threads
 
 

@@ -80,6 +80,7 @@ def everything_is_there(registry: Registry, layers: list[str]) -> None:
         assert digest_of(reply.body) == digest
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_filled_by_layers(small_disk: Path) -> None:
     directory = small_disk / "data"
     layers: list[str] = []

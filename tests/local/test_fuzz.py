@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import pytest
+
 from aioecrpublic import ECRPublicClient, push_image
 from aioecrpublic.local import LocalECRPublic, Settings
 from tests.local.rules.helpers import digest_of, head, manifest_of, signed
@@ -23,8 +25,6 @@ from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import pytest
 
 EXAMPLES: Final = FUZZ.max_examples
 AT_ONCE: Final = 100
@@ -239,6 +239,8 @@ def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
 async def test_whatever_is_sent_is_refused_or_hung_up_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -199,6 +199,7 @@ def besieged(server: Any, what: Callable[[Any], bytes], peers: int = PEERS) -> G
                 thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", PATIENT)
 def test_others_work_on(server: Server, what: Callable[[Any], bytes], tmp_path: Path) -> None:
     image = write_image(tmp_path / "image", layers=2, layer_size=12 * MIB)
@@ -239,6 +240,7 @@ def push_by_a_new_connection(server: Any, client: Boto) -> None:
     assert exchange(server.endpoint_url, "POST", "/", headers, body).status == 200
 
 
+@pytest.mark.slow
 def test_a_crowd_of_idle_connections_keeps_nobody_out() -> None:
     with registry_process(settings=Settings(most_connections=300)) as process:
         server = Server(process)
