@@ -25,13 +25,13 @@ from aioecrpublic._runtime.shapes import (
     Number,
     Operation,
     Response,
-    Service,
     String,
     Structure,
     Timestamp,
     is_absent,
 )
 from tests.support import oracle
+from tests.support.made_up import service
 
 
 @attrs.define(kw_only=True)
@@ -60,15 +60,7 @@ OPERATION: Operation[Any, Kinds] = Operation(
     name="Do", method="do", request=Kinds, response=Kinds, request_shape="Kinds", response_shape="Kinds"
 )
 SERDE = Serde(
-    Service(
-        name="x",
-        service_id="X",
-        api_version="1",
-        content_type="application/x-amz-json-1.1",
-        target_prefix="T",
-        signing_name="x",
-        regions=(),
-        endpoints={},
+    service(
         shapes={
             "Kinds": Structure(Kinds, tuple(Member(name, name, shape) for name, shape in NAMES.items())),
             "Epoch": Timestamp(),
@@ -82,7 +74,6 @@ SERDE = Serde(
             "Name": String(),
         },
         operations={"Do": OPERATION},
-        errors={},
     )
 )
 THEIRS = {

@@ -25,7 +25,6 @@ from aioecrpublic._runtime.shapes import (
     Member,
     Number,
     Operation,
-    Service,
     String,
     Structure,
     Timestamp,
@@ -33,6 +32,7 @@ from aioecrpublic._runtime.shapes import (
 from aioecrpublic._runtime.transport import Reply
 from tests.support import oracle
 from tests.support.every_shape import SHAPES, Everything
+from tests.support.made_up import service
 from tests.support.soak import FUZZ
 
 if TYPE_CHECKING:
@@ -65,18 +65,8 @@ OPERATION: Operation[Any, Everything] = Operation(
     response_shape="Everything",
     errors=(RefusedError,),
 )
-SERVICE = Service(
-    name="made-up",
-    service_id="Made Up",
-    api_version="1",
-    content_type="application/x-amz-json-1.1",
-    target_prefix="T",
-    signing_name="made-up",
-    regions=(),
-    endpoints={},
-    shapes={**SHAPES, "Refused": REFUSED},
-    operations={"Do": OPERATION},
-    errors={"Refused": RefusedError},
+SERVICE = service(
+    shapes={**SHAPES, "Refused": REFUSED}, operations={"Do": OPERATION}, errors={"Refused": RefusedError}
 )
 SERDE = Serde(SERVICE)
 

@@ -17,14 +17,15 @@ from aioecrpublic._runtime.shapes import (
     OperationEndpoint,
     Request,
     Response,
-    Service,
     Traits,
 )
+from tests.support.made_up import service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aioecrpublic._runtime.routing import Route
+    from aioecrpublic._runtime.shapes import Service
 
 KEY = ("eu-west-1", False, False)
 FIPS = ("eu-west-1", True, False)
@@ -46,23 +47,6 @@ def operation(endpoint: OperationEndpoint | None = None) -> Operation[Asked, Res
         response_shape="Response",
         traits=Traits(endpoint=endpoint) if endpoint else None,
     )
-
-
-def service(name: str = "made-up", **more: Any) -> Service:
-    facts: dict[str, Any] = {
-        "name": name,
-        "service_id": "Made Up",
-        "api_version": "1",
-        "content_type": "application/x-amz-json-1.0",
-        "target_prefix": "MadeUp",
-        "signing_name": "signed",
-        "regions": (),
-        "endpoints": {},
-        "shapes": {},
-        "operations": {},
-        "errors": {},
-    }
-    return Service(**facts | more)
 
 
 SETTINGS = Settings(
@@ -111,11 +95,11 @@ def test_a_plain_operation_goes_where_the_client_goes(executor: ThreadPoolExecut
     assert where(route) == ("https://made-up.example.com/", "eu-central-1")
     assert route.sent == {
         "Host": "made-up.example.com",
-        "Content-Type": "application/x-amz-json-1.0",
+        "Content-Type": "application/x-amz-json-1.1",
         "X-Amz-Target": "MadeUp.DoIt",
     }
     assert route.signed.names == "content-type;host;x-amz-date;x-amz-target"
-    assert route.signer._scope[1] == "signed"
+    assert route.signer._scope[1] == "made-up"
     assert made.route(operation()) is route
 
 
@@ -228,7 +212,7 @@ async def test_members_that_no_host_can_be_made_of_are_refused_together(executor
 
 
 async def test_members_may_choose_the_endpoint_by_botocores_rules(executor: ThreadPoolExecutor) -> None:
-    made = router(executor, service("kinesis"))
+    made = router(executor, service(name="kinesis"))
     endpoint = OperationEndpoint(members={"StreamARN": "name"}, parameters={"OperationType": "data"})
     arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/a"
     assert where(await routed(made, endpoint, name=arn)) == (
@@ -242,9 +226,9 @@ async def test_members_may_choose_the_endpoint_by_botocores_rules(executor: Thre
     odds: tuple[object, ...] = (7, ["a"], {})
     for odd in odds:
         assert where(await routed(made, endpoint, name=odd))[0] == "https://made-up.example.com/"
-    custom = router(executor, service("kinesis"), endpoint_key=None)
+    custom = router(executor, service(name="kinesis"), endpoint_key=None)
     assert where(await routed(custom, endpoint, name=arn)) == ("https://made-up.example.com/", "eu-central-1")
-    fips = router(executor, service("kinesis"), endpoint_key=FIPS)
+    fips = router(executor, service(name="kinesis"), endpoint_key=FIPS)
     assert where(await routed(fips, endpoint, name=arn)) == (
         "https://123456789012.data-kinesis-fips.eu-west-1.amazonaws.com/",
         "eu-west-1",
@@ -254,7 +238,7 @@ async def test_members_may_choose_the_endpoint_by_botocores_rules(executor: Thre
 async def test_an_endpoint_that_wants_another_signature_is_refused(executor: ThreadPoolExecutor) -> None:
     endpoint = OperationEndpoint(members={"EndpointId": "name"})
     with pytest.raises(ValidationError, match=r"^do_it: https://a\.b\.endpoint\.events\..* does not take"):
-        await routed(router(executor, service("events")), endpoint, name="a.b")
+        await routed(router(executor, service(name="events")), endpoint, name="a.b")
 
 
 async def test_a_service_without_rules_in_botocore_is_told(executor: ThreadPoolExecutor) -> None:

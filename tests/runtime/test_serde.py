@@ -21,11 +21,11 @@ from aioecrpublic._runtime.shapes import (
     Operation,
     Response,
     ResponseMetadata,
-    Service,
     String,
     Structure,
 )
 from tests.support.every_shape import FULL, MOMENT, SHAPES, Optional, full
+from tests.support.made_up import service
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,19 +98,7 @@ MADE: Mapping[str, Shape] = {
         ),
     ),
 }
-SERVICE = Service(
-    name="made-up",
-    service_id="Made Up",
-    api_version="2026-01-01",
-    content_type="application/x-amz-json-1.1",
-    target_prefix="MadeUp",
-    signing_name="made-up",
-    regions=(),
-    endpoints={},
-    shapes=MADE,
-    operations={},
-    errors={"Refused": RefusedError},
-)
+SERVICE = service(shapes=MADE, errors={"Refused": RefusedError})
 
 
 def taking(shape: str) -> Operation[Any, Any]:

@@ -20,7 +20,6 @@ from aioecrpublic._runtime.shapes import (
     Number,
     Operation,
     Response,
-    Service,
     Shape,
     String,
     Structure,
@@ -28,6 +27,7 @@ from aioecrpublic._runtime.shapes import (
 )
 from aioecrpublic._runtime.validate import problems
 from aioecrpublic.types import ImageIdentifier, Tag
+from tests.support.made_up import service
 
 if TYPE_CHECKING:
     from aioecrpublic import ECRPublicClient
@@ -219,19 +219,7 @@ OPERATION: Operation[Any, Any] = Operation(
     request_shape="Everything",
     response_shape="Everything",
 )
-SERVICE = Service(
-    name="x",
-    service_id="X",
-    api_version="1",
-    content_type="c",
-    target_prefix="T",
-    signing_name="x",
-    regions=(),
-    endpoints={},
-    shapes=SHAPES,
-    operations={"Do": OPERATION},
-    errors={},
-)
+SERVICE = service(shapes=SHAPES, operations={"Do": OPERATION})
 
 
 @pytest.mark.parametrize(
