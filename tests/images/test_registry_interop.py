@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from aioecrpublic.images import ImageError, RegistryCredentials, RegistryImage, load_image, open_image
 from tests.images.helpers import assert_holds, content, read_blob
@@ -17,6 +18,7 @@ from tests.support.oci import DOCKER_LIST, DOCKER_MANIFEST, digest_of, write_ima
 from tests.support.tools import skopeo
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from pathlib import Path
 
     from tests.support.oci import BuiltImage
@@ -102,13 +104,8 @@ async def test_token_authentication(image: BuiltImage, tmp_path: Path) -> None:
         token = await asyncio.to_thread(issuer.token, repository, *actions.split(","))
         return web.json_response({"token": token, "expires_in": 300})
 
-    app = web.Application()
-    app.router.add_get("/token", issue)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    realm = f"http://127.0.0.1:{runner.addresses[0][1]}/token"
-    try:
+    async with serving(issue) as tokens:
+        realm = f"http://{tokens}/token"
         with docker_registry(tmp_path / "registry", token_realm=realm, issuer=issuer) as host:
             await asyncio.to_thread(push, image, f"{host}/team/app:1.0")
             asked.clear()
@@ -116,6 +113,71 @@ async def test_token_authentication(image: BuiltImage, tmp_path: Path) -> None:
             async with RegistryImage(f"{host}/team/app:1.0", credentials=credentials) as source:
                 await assert_holds(source, image)
             assert asked == [("repository:team/app:pull", credentials.basic)]
+
+
+async def test_a_private_repository_that_is_hidden_from_strangers(image: BuiltImage, tmp_path: Path) -> None:
+    """As skopeo finds it, which asks at `/v2/` before anything else."""
+    credentials = RegistryCredentials(username=USERNAME, password=PASSWORD)
+    with docker_registry(tmp_path / "registry", htpasswd=True) as host:
+        await asyncio.to_thread(push, image, f"{host}/team/app:1.0", f"--dest-creds={USERNAME}:{PASSWORD}")
+
+        async def hide(request: web.Request) -> web.Response:
+            if request.path != "/v2/" and "Authorization" not in request.headers:
+                return web.json_response({"errors": [{"code": "NAME_UNKNOWN"}]}, status=404)
+            url = f"http://{host}{request.rel_url}"
+            async with ClientSession() as session, session.get(url, headers=request.headers) as reply:
+                return web.Response(status=reply.status, headers=reply.headers, body=await reply.read())
+
+        async with serving(hide) as front:
+            async with RegistryImage(f"{front}/team/app:1.0", credentials=credentials) as source:
+                graph = await assert_holds(source, image)
+            raw = await asyncio.to_thread(
+                skopeo,
+                "inspect", "--raw", "--tls-verify=false", f"--creds={USERNAME}:{PASSWORD}",
+                f"docker://{front}/team/app:1.0",
+            )  # fmt: skip
+    assert graph.root.raw.decode() == raw
+
+
+async def test_a_registry_that_redirects_to_another_with_tokens(image: BuiltImage, tmp_path: Path) -> None:
+    """The token service of the other registry is asked by nobody in particular."""
+    issuer = TokenIssuer.make(tmp_path)
+    asked: list[str | None] = []
+
+    async def issue(request: web.Request) -> web.Response:
+        asked.append(request.headers.get("Authorization"))
+        token = await asyncio.to_thread(issuer.token, "team/app", "pull", "push")
+        return web.json_response({"token": token, "expires_in": 300})
+
+    async with serving(issue) as tokens:
+        realm = f"http://{tokens}/token"
+        with docker_registry(tmp_path / "registry", token_realm=realm, issuer=issuer) as host:
+            await asyncio.to_thread(push, image, f"{host}/team/app:1.0")
+
+            async def redirect(request: web.Request) -> web.Response:
+                await request.read()
+                raise web.HTTPTemporaryRedirect(f"http://{host}{request.rel_url}")
+
+            async with serving(redirect) as front:
+                asked.clear()
+                credentials = RegistryCredentials(username=USERNAME, password=PASSWORD)
+                async with RegistryImage(f"{front}/team/app:1.0", credentials=credentials) as source:
+                    await assert_holds(source, image)
+    assert asked == [None]
+
+
+@asynccontextmanager
+async def serving(
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+) -> AsyncGenerator[str]:
+    """Answer every request by ``handler``; yield where."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
 
