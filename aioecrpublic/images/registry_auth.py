@@ -34,7 +34,7 @@ _BASIC = "basic"
 _REFUSED = frozenset({400, 401, 403})
 """How token services refuse credentials; that of public.ecr.aws says 400 to a password that has expired."""
 _CLIENT_ID = "aioecrpublic"
-_MAX_ANSWER = 128 * 1024
+_MAX_ANSWER = 64 * 1024
 """Bytes of a token service's answer; the headers that a token is sent in are far shorter."""
 _SHORTEST_LIFE = 60
 """Seconds; what a token service means that says nothing or less."""
