@@ -10,12 +10,13 @@ import contextlib
 import datetime as dt
 import functools
 import math
-from email.utils import parsedate_to_datetime
+import re
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import attrs
 import pybase64
 
+from aioecrpublic._common.dates import http_date
 from aioecrpublic._common.errors import ECRPublicError
 from aioecrpublic._common.logs import get_logger
 from aioecrpublic._runtime.compiled import Compiled
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from aioecrpublic._runtime.shapes import Member, Shape
 
 _UTC = dt.UTC
+_FRACTION = re.compile(r"(?<=:[0-9]{2})\.([0-9]+)")
+_SHOWN = 40
 _log = get_logger("aioecrpublic.decode")
 
 
@@ -202,15 +205,12 @@ def _timestamp(value: Any) -> dt.datetime:
 
 
 def _parse_timestamp(text: str) -> dt.datetime:
-    """A timestamp written out: epoch seconds as a string, ISO 8601, or a date as HTTP has it."""
-    moment = None
-    for read in (_epoch, dt.datetime.fromisoformat, _http_date):
+    """Read a timestamp written out: epoch seconds as a string, ISO 8601, or a date as HTTP has it."""
+    for read in (_epoch, dt.datetime.fromisoformat):
         with contextlib.suppress(ValueError):
             moment = read(text)
-            break
-    if moment is None:
-        raise ValueError(f"{text!r} is not a timestamp")
-    return moment.replace(tzinfo=_UTC) if moment.tzinfo is None else moment
+            return moment if moment.tzinfo is not None else moment.replace(tzinfo=_UTC)
+    return _http_date(text)
 
 
 def _epoch(text: str) -> dt.datetime:
@@ -218,13 +218,12 @@ def _epoch(text: str) -> dt.datetime:
 
 
 def _http_date(text: str) -> dt.datetime:
-    # Smithy's http-date may have a fraction of a second, which HTTP's has not.
-    whole, _, rest = text.partition(".")
-    fraction, _, zone = rest.partition(" ")
-    if not fraction:
-        return parsedate_to_datetime(text)
-    micros = int(float(f"0.{fraction}") * 1_000_000)
-    return parsedate_to_datetime(f"{whole} {zone}").replace(microsecond=micros)
+    """Read an ``http-date`` of Smithy's, which may have a fraction of a second where HTTP's has none."""
+    fraction = _FRACTION.search(text)
+    moment = http_date(text if fraction is None else text.replace(fraction[0], "", 1))
+    if moment is None:
+        raise ValueError(f"{text[:_SHOWN]!r} is not a timestamp")
+    return moment if fraction is None else moment.replace(microsecond=int(fraction[1].ljust(6, "0")[:6]))
 
 
 def _blob(value: Any) -> bytes:
