@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 import time
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -22,6 +23,7 @@ from aioecrpublic._runtime.body import SLICE, SMALL
 from aioecrpublic.errors import (
     BrokenReplyError,
     ClientStateError,
+    ConfigurationError,
     ECRPublicError,
     RepositoryNotFoundException,
     TimeoutError,  # noqa: A004 - the package's own
@@ -123,6 +125,16 @@ async def test_a_session_of_the_users_is_used_and_left_open(wire: Wire) -> None:
     assert wire.requests[0].headers["X-Mine"] == "1"
     assert wire.requests[0].headers["User-Agent"].startswith("aioecrpublic/")
     assert "Accept-Encoding" not in wire.requests[0].headers
+
+
+async def test_a_session_that_would_identify_to_every_host_is_refused(wire: Wire) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of aiohttp's, which goes with its version 4
+        session = aiohttp.ClientSession(auth=aiohttp.BasicAuth("someone", "secret"))
+    async with session:
+        with pytest.raises(ConfigurationError, match="session must have no auth of its own"):
+            await ECRPublicClient("us-east-1", wire.url, CREDENTIALS, session=session).open()
+    assert not wire.requests
 
 
 async def test_a_session_that_was_closed_says_so(wire: Wire) -> None:

@@ -82,15 +82,24 @@ class _Route(TypedDict, total=False):
     proxy_headers: Mapping[str, str]
 
 
+class SessionError(ValueError):
+    """A session of the user's that cannot be used; the message says why."""
+
+
 class Connections:
     """The connections of a client or of a registry reader: a pool of its own, or its user's session.
 
     Args:
         session: What makes the requests.
         own: Whether it is to be closed here; ``open`` makes such a one.
+
+    Raises:
+        SessionError: The session has an authorization of its own for all requests.
     """
 
     def __init__(self, session: aiohttp.ClientSession, *, own: bool = False) -> None:
+        if session.auth is not None:
+            raise SessionError("session must have no auth of its own: aiohttp sends it to every host")
         self._session = session
         self._own = own
 

@@ -12,7 +12,15 @@ import aiohttp
 import attrs
 from aiohttp import payload
 
-from aioecrpublic._common.http import Connections, Response, Settings, Timeouts, is_cut_short, sending
+from aioecrpublic._common.http import (
+    Connections,
+    Response,
+    SessionError,
+    Settings,
+    Timeouts,
+    is_cut_short,
+    sending,
+)
 from aioecrpublic._common.tls import CABundleError, client_context
 from aioecrpublic._runtime.body import SLICE, SMALL_BODY, TLS_SLICE
 from aioecrpublic._runtime.errors import (
@@ -160,6 +168,9 @@ class Transport:
         ca_bundle: The certificates to trust instead of the system's.
         proxy: The proxy to go through.
         executor: Worker threads for reading certificates.
+
+    Raises:
+        ConfigurationError: The session cannot be used.
     """
 
     def __init__(
@@ -171,7 +182,10 @@ class Transport:
         proxy: Proxy | None,
         executor: Executor,
     ) -> None:
-        self._connections = None if session is None else Connections(session)
+        try:
+            self._connections = None if session is None else Connections(session)
+        except SessionError as error:
+            raise ConfigurationError(str(error)) from error
         # The user's session has a limit of its own.
         self._queue = None if session is not None else _Queue(max_connections)
         self._ca_bundle = ca_bundle

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import yarl
 
 from aioecrpublic._common.addresses import is_this_machine
-from aioecrpublic._common.http import Connections, Timeouts
+from aioecrpublic._common.http import Connections, SessionError, Timeouts
 from aioecrpublic._common.oci import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -19,12 +19,13 @@ from aioecrpublic._common.oci import (
     OCI_INDEX,
     OCI_MANIFEST,
     SCHEMA_1,
+    TAG,
 )
 from aioecrpublic.images import jsondoc
 from aioecrpublic.images.descriptor import Descriptor, parse_descriptor
 from aioecrpublic.images.digest import check_digest, is_digest, new_hash, verify
 from aioecrpublic.images.docker_config import look_up_credentials, read_config
-from aioecrpublic.images.errors import ImageError
+from aioecrpublic.images.errors import ImageError, shown
 from aioecrpublic.images.layout import check_manifest_size
 from aioecrpublic.images.manifest import MAX_MANIFEST_SIZE
 from aioecrpublic.images.reference import DOCKER_HUB, cosign_names, parse_reference
@@ -174,8 +175,10 @@ class RegistryImage(SourceLifecycle):
         Its bytes are kept for `read_manifest`, as long as those found later leave room for them.
 
         Raises:
-            ImageError: the registry fails.
+            ImageError: the registry fails, or `reference` is neither a tag nor a digest.
         """
+        if TAG.fullmatch(reference) is None and not is_digest(reference):
+            raise ImageError(f"{self.name}: {shown(reference)} is not a valid tag or digest")
         await self.open()
         found = await self._resolve(reference)
         return None if found is None else found[0]
@@ -277,11 +280,13 @@ class RegistryImage(SourceLifecycle):
         return self._client
 
     async def _connect(self) -> RegistryClient:
-        self._connections = (
-            await open_connections(self.name, self._ca_file, verify=self._verify_tls)
-            if self._given_session is None
-            else Connections(self._given_session)
-        )
+        if self._given_session is None:
+            self._connections = await open_connections(self.name, self._ca_file, verify=self._verify_tls)
+        else:
+            try:
+                self._connections = Connections(self._given_session)
+            except SessionError as error:
+                raise ImageError(f"{self.name}: {error}") from error
         if self._closed:
             await self._connections.close()
             raise ImageError(f"{self.name}: used after it was closed")

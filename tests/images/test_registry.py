@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 import tracemalloc
+import warnings
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -164,6 +165,27 @@ class TestReading:
                 await assert_holds(source, image)
             assert not session.closed
         assert all(request.headers["X-Mine"] == "yes" for request in registry.requests)
+
+    async def test_a_session_that_cannot_be_used(self, registry: FakeRegistry) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of aiohttp's, which goes with its version 4
+            session = aiohttp.ClientSession(auth=aiohttp.BasicAuth("someone", "secret"))
+        async with session:
+            error = await error_of(RegistryImage(registry.image, session=session))
+            assert "session must have no auth of its own" in error
+        async with aiohttp.ClientSession() as session:
+            pass
+        assert "the session is closed" in await error_of(RegistryImage(registry.image, session=session))
+        assert not registry.requests
+
+    @pytest.mark.parametrize(
+        "reference", ["", "a b", "../../x", "a?b", "1.0#f", "//x/y", "\x00", "\ud800", "sha256:a"]
+    )
+    async def test_only_tags_and_digests_are_found(self, registry: FakeRegistry, reference: str) -> None:
+        async with RegistryImage(registry.image) as source:
+            with pytest.raises(ImageError, match="is not a valid tag or digest"):
+                await source.find(reference)
+        assert len(registry.requests) == 1
 
     async def test_closing_ends_everything(self, registry: FakeRegistry, image: BuiltImage) -> None:
         source = RegistryImage(registry.image)
