@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 IMAGE ?=
 NAMES ?=
+# What quick runs; nothing is all tests.
+TESTS ?=
 
 BIN := $(VENV)/bin
 RUN := $(VENV)/run.stamp
@@ -29,7 +31,7 @@ tests: $(DEV)  ## The tests alone
 	$(PYTEST)
 
 quick: $(DEV)  ## The tests that take seconds at the most
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" $(TESTS)
 
 failed:  ## The tests that failed in the last run once more, one after the other
 	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none

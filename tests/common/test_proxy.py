@@ -193,6 +193,7 @@ urls = st.one_of(
 )
 
 
+@pytest.mark.slow
 @FUZZ
 @given(proxy=urls, excluded=st.one_of(urls, st.text(alphabet="*.,: []/0123456789abcdef%-", max_size=30)))
 def test_any_text_is_a_proxy_or_is_refused(proxy: str, excluded: str) -> None:

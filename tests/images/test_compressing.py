@@ -408,6 +408,7 @@ def images(draw: st.DrawFn, builder: LayoutBuilder) -> BuiltImage:
     return builder.tag(built[0] if len(built) == 1 else builder.index(built), "1.0")
 
 
+@pytest.mark.slow
 @settings(
     deadline=None,
     max_examples=1000 if SOAK else 50,

@@ -589,6 +589,7 @@ def warnings() -> Iterator[Warnings]:
     logger.removeHandler(handler)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=100_000 if SOAK else 1000,
     derandomize=not SOAK,

@@ -369,6 +369,7 @@ def write(files: Files, directory: str) -> None:
         target.write_bytes(data)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(bad_layouts(), REFERENCES, PLATFORMS)
 def test_layouts(
@@ -379,6 +380,7 @@ def test_layouts(
         check(runner, OCILayout(name, reference), platforms)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(bad_layouts(), PLATFORMS, st.booleans())
 def test_directories(
@@ -392,6 +394,7 @@ def test_directories(
         check(runner, open_image(Path(name)), platforms)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(st.data(), REFERENCES, PLATFORMS)
 def test_oci_archives(
@@ -403,6 +406,7 @@ def test_oci_archives(
         check(runner, OCIArchive(file.name, reference), platforms)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(st.data(), st.sampled_from([None, None, "app:1.0", "x"]), PLATFORMS)
 def test_docker_archives(
@@ -414,6 +418,7 @@ def test_docker_archives(
         check(runner, DockerArchive(file.name, reference), platforms)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(st.data(), st.sampled_from([None, "1.0"]), PLATFORMS)
 def test_what_docker_saves(

@@ -84,6 +84,7 @@ references = st.one_of(
 
 
 def test_any_reference() -> None:
+    @pytest.mark.slow
     @FUZZ
     @given(text=references, plain=st.booleans())
     @example(text="docker://[::1]:5000/team/app:1", plain=True)
@@ -243,6 +244,7 @@ answers = st.fixed_dictionaries({
 def test_any_reply_of_a_registry() -> None:
     reached = {"opened": 0, "listed": 0, "checked": 0, "read": 0}
 
+    @pytest.mark.slow
     @FUZZ
     @given(replies=answers, anonymous=st.booleans())
     def check(replies: dict[str, list[Reply]], *, anonymous: bool) -> None:

@@ -173,6 +173,7 @@ NAMES = st.sampled_from([
 ])  # fmt: skip
 
 
+@pytest.mark.slow
 @MANY
 @given(files=st.dictionaries(NAMES, st.binary(max_size=9), max_size=5))
 @example(files={"lock": b"1"})

@@ -143,6 +143,7 @@ def test_a_directory_that_cannot_be(name: str, page: Path) -> None:
     assert ": cannot be read: " in refused(page / name)
 
 
+@pytest.mark.slow
 @settings(max_examples=100_000 if SOAK else 1000)
 @given(
     content=st.binary(max_size=300) | st.text("abé =[]{}\"'.,#\\1e+-:\n\r\0", max_size=100).map(str.encode),

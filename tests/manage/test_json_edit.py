@@ -62,6 +62,7 @@ LEAVES: st.SearchStrategy[Any] = st.sampled_from(
 TABLES = st.dictionaries(NAMES, LEAVES | st.dictionaries(NAMES, LEAVES, max_size=2), max_size=3)
 
 
+@pytest.mark.slow
 @settings(max_examples=100_000 if SOAK else 1000, derandomize=not SOAK, deadline=None)
 @given(
     document=TABLES,

@@ -23,6 +23,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import pytest
 from hypothesis import event as note
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,8 +38,6 @@ from tests.support.soak import SOAK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    import pytest
 
     from aioecrpublic import ECRPublicClient
     from aioecrpublic.hooks import SendEvent
@@ -404,6 +403,7 @@ async def play(server: LocalECRPublic, client: ECRPublicClient, scenario: Scenar
         note("more than one step")
 
 
+@pytest.mark.slow
 def test_prune_keeps_its_promises(monkeypatch: pytest.MonkeyPatch) -> None:
     # As many as the tags that an image of a scenario can have.
     monkeypatch.setattr("aioecrpublic.manage.prune_execution.BATCH", 3)

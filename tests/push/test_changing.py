@@ -134,6 +134,7 @@ async def _push(
             return "pushed"
 
 
+@pytest.mark.slow
 @settings(
     max_examples=5000 if SOAK else 150,
     deadline=None,

@@ -169,6 +169,7 @@ def _open_files() -> set[str]:
 
 
 @pytest.mark.timeout(0)
+@pytest.mark.slow
 @settings(
     max_examples=5000 if SOAK else 300,
     deadline=None,

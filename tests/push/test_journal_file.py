@@ -460,6 +460,7 @@ def foreign_files(draw: st.DrawFn) -> bytes:
     return content
 
 
+@pytest.mark.slow
 @settings(max_examples=100_000 if SOAK else 1000, derandomize=not SOAK, deadline=None)
 @given(
     content=foreign_files(),

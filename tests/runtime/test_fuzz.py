@@ -101,6 +101,7 @@ in_variables = addresses.map(lambda text: text.replace("\0", "")).filter(
 )
 
 
+@pytest.mark.slow
 @FUZZ
 @given(address=addresses)
 def test_any_endpoint_is_used_or_refused(address: str, runner: asyncio.Runner, nobody: None) -> None:
@@ -109,6 +110,7 @@ def test_any_endpoint_is_used_or_refused(address: str, runner: asyncio.Runner, n
     assert PASSWORD not in shown
 
 
+@pytest.mark.slow
 @FUZZ
 @given(
     proxy=in_variables,
@@ -156,6 +158,7 @@ DERIVED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @FUZZ
 @given(changed=st.dictionaries(st.sampled_from(NAMES), odd, min_size=1, max_size=3))
 def test_any_argument_is_used_or_refused(
@@ -176,6 +179,7 @@ def test_any_argument_is_used_or_refused(
     runner.run(call(**options))
 
 
+@pytest.mark.slow
 @FUZZ
 @given(changed=st.dictionaries(st.sampled_from(DERIVED), odd, min_size=1, max_size=3))
 def test_any_option_is_used_or_refused(changed: dict[str, Any]) -> None:
@@ -342,6 +346,7 @@ def answering(runner: asyncio.Runner) -> Iterator[Answering]:
     runner.run(stack.aclose())
 
 
+@pytest.mark.slow
 @FUZZ
 @given(data=replies)
 def test_any_reply_is_a_response_or_an_error(
@@ -368,6 +373,7 @@ odd_headers = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @FUZZ
 @given(added=odd_headers)
 def test_any_header_of_a_hook_is_sent_or_refused(

@@ -196,6 +196,7 @@ damages = st.sampled_from([0.0, 0.0, 0.01, 0.05, 0.3])
 # Two readings of it
 
 
+@pytest.mark.slow
 @FUZZ
 @given(seed=seeds, damage=damages)
 def test_any_document_is_a_value_or_a_broken_reply(seed: int, damage: float) -> None:
@@ -266,6 +267,7 @@ def compare_element(name: str, ours: Any, theirs: Any) -> None:
         compare(name, ours, theirs)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(
     seed=seeds,
@@ -284,6 +286,7 @@ def test_any_document_is_an_error(seed: int, code: Any, status: int) -> None:
     assert str(error)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(data=st.binary(max_size=40))
 @example(data=b"[" * 100_000)

@@ -85,12 +85,14 @@ def target() -> Iterator[Target]:
         yield Target(server, valid, logged_in(server, boto(server)))
 
 
+@pytest.mark.slow
 @MANY
 @given(data=st.data(), operation=st.sampled_from(sorted(SERVICE.operations.keys() - {"DeleteRepository"})))
 def test_requests(target: Target, data: st.DataObject, operation: str) -> None:
     target.call(operation, data.draw(damaged(members(operation, target.valid))))
 
 
+@pytest.mark.slow
 @MANY
 @given(manifest=damaged(IMAGE) | damaged(INDEX))
 @example(manifest=IMAGE | {"layers": [IMAGE["layers"][0] | {"mediaType": []}]})
@@ -104,6 +106,7 @@ def test_manifests(target: Target, manifest: Any) -> None:
     assert target.registry.call("GET", "manifests/x").status in {200, 404}
 
 
+@pytest.mark.slow
 @MANY
 @given(policy=damaged(POLICY))
 def test_policies(target: Target, policy: Any) -> None:
