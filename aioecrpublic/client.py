@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from aioecrpublic._generated.errors import ImageNotFoundException, RepositoryNotFoundException
 from aioecrpublic._generated.operations import Operations
 from aioecrpublic._generated.types import ImageDetail, ImageIdentifier, Repository
+from aioecrpublic._runtime.arguments import check_limit, check_positive
 from aioecrpublic._runtime.errors import ServiceError, ValidationError, WaiterError
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class ECRPublicClient(Operations):
             The repository.
 
         Raises:
+            ConfigurationError: The timeout or the interval is not a number of seconds.
             WaiterError: It did not come in time; the service's last answer is its cause.
             ECRPublicError: As ``describe_repositories``, but for its not being there.
         """
@@ -109,6 +111,7 @@ class ECRPublicClient(Operations):
 
         Raises:
             ValidationError: Neither a tag nor a digest is given.
+            ConfigurationError: The timeout or the interval is not a number of seconds.
             WaiterError: It did not come in time; the service's last answer is its cause.
             ECRPublicError: As ``describe_images``, but for its not being there.
         """
@@ -135,7 +138,8 @@ async def _poll(
     timeout: float,  # noqa: ASYNC109 - the last answer is to be the error's cause
     interval: float,
 ) -> _T:
-    deadline = time.monotonic() + timeout
+    check_positive("poll_interval", interval)
+    deadline = time.monotonic() + check_limit("timeout", timeout)
     while True:
         answer: ServiceError | None = None
         try:

@@ -14,7 +14,7 @@ def is_this_machine(authority: str) -> bool:
     """Say whether ``HOST`` or ``HOST:PORT`` is a name or an address of this machine."""
     try:
         return is_loopback(yarl.URL(f"http://{authority}/").raw_host or "")
-    except ValueError:
+    except (ValueError, IndexError):  # the latter for "[]", by yarl before 1.18
         return False
 
 

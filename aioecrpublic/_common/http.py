@@ -1,20 +1,19 @@
 """HTTP exchanges by aiohttp in which every wait has a limit.
 
-Two limits are the user's, in seconds:
+The user sets two limits, in seconds:
 
-* *connect* is for a connection to be there: from the resolution of the name, over a proxy's ``CONNECT``, to
-  the end of the TLS handshake.
-* *read* is for the head of the reply to be there, from the moment that the request is sent: neither an
-  interim reply (100, 103) nor a head that comes byte by byte makes it any longer. The body may then be waited
-  for as long again, and every byte of it earns time, so that a peer has to send ``MIN_RATE`` on average and
-  can never be silent for longer than *read*.
+* *connect* is the time until a connection is established: name resolution, TCP, a proxy's ``CONNECT`` and the
+  TLS handshake together.
+* *read* is the time from the end of the request to the end of the reply's head. Interim replies (100, 103)
+  and a head that arrives byte by byte do not extend it. The body may then be waited for as long again; each
+  byte adds ``1 / MIN_RATE`` seconds to what is left, up to *read*. A peer therefore has to send ``MIN_RATE``
+  bytes per second on average, and must not pause for longer than *read*.
 
-An idle connection may be dead without anybody having been told, as after the idle timeout of a load balancer,
-and then many of them are at once. Where a request finds the connection that it has taken from the pool closed
-without a byte of a reply, all that were not used since are dropped, so that the next request is the first on
-its connection. A request that changes nothing is sent again at once and stays one attempt of its caller. One
-that does is not: the peer may have carried it out and died before it could say so, and whether to repeat it
-is for the caller to decide.
+A load balancer may drop idle connections without notice, usually several at once. If a request finds its
+pooled connection closed before the first byte of a reply, the pool drops every connection that was idle at
+that time. A request that only reads is then sent once more, and still counts as one attempt of its caller.
+Any other request fails: the peer may have carried it out before the connection broke, so the caller has to
+decide whether to repeat it.
 """
 
 from __future__ import annotations
@@ -54,9 +53,9 @@ class Timeouts:
 
     connect: float
     read: float
-    # For a session of the user's: waiting for its pool counts as waiting for the connection.
+    # For the user's session, where a wait for its pool counts as one for a connection.
     given: aiohttp.ClientTimeout = attrs.field(init=False, repr=False)
-    # For a pool of ours: all that follows the connection has one timer, which is not aiohttp's.
+    # For our own pool, where one timer of ours limits all that follows the connection.
     own: aiohttp.ClientTimeout = attrs.field(init=False, repr=False)
 
     @given.default
@@ -115,11 +114,11 @@ class Connections:
         return self._session.closed
 
     async def close(self) -> None:
-        """Break off every connection, unless they are of a session of the user's."""
+        """Abort all connections, unless the session is the user's."""
         if not self._own:
             return
         if isinstance(self._session.connector, _Connector):
-            # Closed in good order, one would wait until its peer has taken the rest of a body.
+            # An orderly close would wait until the peer has taken the rest of a body.
             self._session.connector.abort()
         await self._session.close()
 
@@ -288,7 +287,7 @@ def is_cut_short(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def sending() -> Generator[None]:
-    """Stop the clock of the exchange for as long as its body is sent, which has limits of its own."""
+    """Suspend the limit of the current exchange while its body is sent, which has limits of its own."""
     exchange = _EXCHANGE.get()
     exchange.set_deadline(None)
     try:
@@ -315,13 +314,13 @@ class _Exchange:
         self._pool: _Connector | None = None
 
     def begin(self, transport: asyncio.Transport | None, pool: _Connector | None) -> None:
-        """Start the clock: the connection is there."""
+        """Note the connection, and start the limit for the reply."""
         self._transport = transport
         self._pool = pool
         self.restart()
 
     def restart(self) -> None:
-        """Give the peer its whole time for the reply."""
+        """Start the limit for the reply anew."""
         self.set_deadline(asyncio.get_running_loop().time() + self.read)
 
     def set_deadline(self, when: float | None) -> None:
@@ -329,20 +328,20 @@ class _Exchange:
             self.limit.reschedule(when)
 
     def abort(self) -> None:
-        """Break the connection off without waiting for the peer to take what was written."""
+        """Abort the connection; what the peer has not taken yet is dropped."""
         if self._transport is not None:
             self._transport.abort()
 
     def found_dead(self, error: BaseException) -> bool:
-        """Say whether ``error`` means that an idle connection was closed without a byte of a reply.
+        """Say whether ``error`` means that a pooled connection was closed before the first byte of a reply.
 
-        The pool then drops those that were idle as well.
+        If so, the pool drops the other connections that are idle.
         """
         if self._pool is None or isinstance(error, TimeoutError):
             return False
         dead = isinstance(error, aiohttp.ClientConnectionError | ConnectionError) and not is_cut_short(error)
         if dead:
-            self._pool.distrust_idle()
+            self._pool.drop_idle()
         return dead
 
 
@@ -350,13 +349,13 @@ _EXCHANGE: ContextVar[_Exchange] = ContextVar("exchange")
 
 
 class _Connector(aiohttp.TCPConnector):
-    """aiohttp's pool, which tells an exchange when it has got its connection."""
+    """aiohttp's pool, which starts the limit for the reply when it hands out a connection."""
 
     def __init__(self, *, limit: int, ssl: ssl.SSLContext | bool, resolver: DaemonResolver) -> None:
         super().__init__(limit=limit, ssl=ssl, resolver=resolver)
-        # When each connection was last taken, by the event loop's clock.
+        # When each connection was last handed out, by the event loop's clock.
         self._taken: weakref.WeakKeyDictionary[asyncio.Transport, float] = weakref.WeakKeyDictionary()
-        self._trusted_since = 0.0
+        self._idle_dropped_at = 0.0
 
     async def connect(
         self,
@@ -368,20 +367,21 @@ class _Connector(aiohttp.TCPConnector):
             connection = await super().connect(req, traces, timeout)
             transport = connection.transport
             taken = None if transport is None else self._taken.get(transport)
-            if taken is None or taken > self._trusted_since:
+            if transport is None or taken is None or taken > self._idle_dropped_at:
                 break
+            transport.abort()
             connection.close()
         if transport is not None:
             self._taken[transport] = self._loop.time()
         _EXCHANGE.get().begin(transport, None if taken is None else self)
         return connection
 
-    def distrust_idle(self) -> None:
-        """Drop the connections that are idle now when their turn comes."""
-        self._trusted_since = self._loop.time()
+    def drop_idle(self) -> None:
+        """Drop the connections that are idle now; each is closed when it is next taken from the pool."""
+        self._idle_dropped_at = self._loop.time()
 
     def abort(self) -> None:
-        """Break off every connection, those too that are being closed."""
+        """Abort all connections, including those that are being closed."""
         for transport in list(self._taken):
             transport.abort()
 

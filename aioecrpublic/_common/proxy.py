@@ -92,7 +92,7 @@ def _is_excluded(url: yarl.URL, excluded: str) -> bool:
 
 def _is_domain(name: str, host: str) -> bool:
     """Say whether ``host`` is the domain ``name`` or below it."""
-    name = name.removeprefix("*").strip(".")
+    name = name.removeprefix("*").strip(".").lower()
     try:
         domain = yarl.URL.build(scheme="http", host=name).raw_host or ""
     except ValueError:
@@ -143,7 +143,7 @@ def _parse_url(text: str) -> yarl.URL | None:
         url = yarl.URL(text)
         # Building it again holds the host to its grammar; a zone id is valid, and nothing can connect to it.
         host = yarl.URL.build(scheme=url.scheme, host=url.raw_host or "").raw_host
-    except ValueError:
+    except (ValueError, IndexError):  # the latter for "[]", by yarl before 1.18
         return None
     plain = url.raw_path_qs in {"", "/"} and not url.raw_fragment
     return url if plain and url.scheme in _SCHEMES and host and "%" not in host and url.port else None

@@ -1,4 +1,4 @@
-"""Resolving names in threads that hold nobody up."""
+"""Name resolution that cannot keep the process from exiting."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _ZONE: Final = 3
 
 
 class DaemonResolver(AbstractResolver):
-    """The system's resolver.
+    """The system's resolver, in threads of its own.
 
-    asyncio asks it in the threads that it shares with everybody and joins at its end: one that never answers
-    would keep the process from ending.
+    asyncio calls it in the default executor, whose threads are joined at the end of the program: a resolver
+    that never answers would keep the process alive.
     """
 
     def __init__(self) -> None:

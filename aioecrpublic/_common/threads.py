@@ -1,4 +1,4 @@
-"""Threads for work that may never end: they end with their work, and the process ends without them."""
+"""Threads for work that may never end; they do not keep the process from exiting."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _T = TypeVar("_T")
 
 
 class DaemonThreads(Executor):
-    """An executor for what waits for others: resolvers, credential providers, file systems.
+    """An executor for work that waits for something else: resolvers, credential providers, file systems.
 
-    The interpreter joins the threads of a ``ThreadPoolExecutor`` before it ends, so one that hangs keeps the
-    process. Those of this one are daemons: whoever waits for their work has a limit of their own.
+    The interpreter joins the threads of a ``ThreadPoolExecutor`` before it exits, so a thread that hangs
+    keeps the process alive. These are daemon threads, and a caller limits its wait for them itself. A thread
+    ends when no work is left.
 
     Args:
         max_workers: How many threads may run at once; further work waits for its turn.
@@ -51,7 +52,7 @@ class DaemonThreads(Executor):
         return future
 
     def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002, ARG002 - Executor's signature
-        """Take no more work, and give up what has not begun if told so; what runs is never waited for."""
+        """Take no more work, and cancel what has not begun if told so; running work is never waited for."""
         with self._lock:
             self._shut_down = True
             dropped = list(self._pending) if cancel_futures else []
@@ -66,11 +67,12 @@ class DaemonThreads(Executor):
             if future.set_running_or_notify_cancel():
                 try:
                     result = function()
-                except BaseException as error:  # noqa: BLE001 - it is whoever waits that is to have it
+                except BaseException as error:  # noqa: BLE001 - whoever waits for the future gets it
                     future.set_exception(error)
                 else:
                     future.set_result(result)
-            del work, future, function  # nothing is kept for the next work's sake
+            # Keep nothing alive while waiting for more.
+            del work, future, function
 
     def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
         with self._lock:

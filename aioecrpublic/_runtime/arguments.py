@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
+from aioecrpublic._common import numbers
 from aioecrpublic._runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+_T = TypeVar("_T")
 
 # As botocore has it: a region becomes a label of a host's name.
 _REGION: Final = re.compile(r"(?![0-9]+\Z)(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
@@ -37,7 +41,7 @@ def check_flag(name: str, value: object) -> None:
         ConfigurationError: Naming the argument.
     """
     if value is not None and not isinstance(value, bool):
-        raise ConfigurationError(f"{name} must be True or False (got {_shown(value)})")
+        raise ConfigurationError(f"{name} must be True or False (got {numbers.shown_number(value)})")
 
 
 def check_region(name: str, value: str) -> None:
@@ -56,9 +60,7 @@ def check_count(name: str, value: object) -> int:
     Raises:
         ConfigurationError: It is something else.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ConfigurationError(f"{name} is {_shown(value)}, at least 1")
-    return min(value, sys.maxsize)
+    return _checked(numbers.check_count, name, value)
 
 
 def check_positive(name: str, value: object) -> float:
@@ -67,9 +69,18 @@ def check_positive(name: str, value: object) -> float:
     Raises:
         ConfigurationError: It is something else.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < sys.float_info.max:
+    return _checked(numbers.check_positive, name, value)
+
+
+def check_limit(name: str, value: object) -> float:
+    """Return a number that is not below 0, such as seconds to wait at the most; infinity waits for ever.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if numbers.is_number(value) and (0 <= value < sys.float_info.max or value == math.inf):
         return float(value)
-    raise ConfigurationError(f"{name} is {_shown(value)}, not a number above 0")
+    raise ConfigurationError(f"{name} must be a number of at least 0 (got {numbers.shown_number(value)})")
 
 
 def check_session(session: object) -> None:
@@ -78,7 +89,8 @@ def check_session(session: object) -> None:
     Raises:
         ConfigurationError: It is something else.
     """
-    if session is not None and not callable(getattr(session, "request", None)):
+    usable = callable(getattr(session, "request", None)) and hasattr(session, "closed")
+    if session is not None and not usable:
         raise ConfigurationError(f"session must be an aiohttp.ClientSession (got {type(session).__name__})")
 
 
@@ -98,9 +110,8 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise ConfigurationError(f"before_send: {name} must be left to the client")
 
 
-def _shown(value: object) -> str:
+def _checked(check: Callable[[str, object], _T], name: str, value: object) -> _T:
     try:
-        return repr(value)
-    except ValueError:
-        # Python does not write out numbers of thousands of digits.
-        return "a very long number"
+        return check(name, value)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from aioecrpublic._runtime.validate import Hint
 
 DEFAULT_MAX_CONNECTIONS: Final = 64
+# Seconds; it is files that are read, which a file server may hold back.
+_OPENING_TIMEOUT: Final = 60.0
 
 
 @attrs.frozen(kw_only=True)
@@ -87,17 +89,21 @@ class BaseClient:
             endpoint_url: Where requests go; ``None`` is ``AWS_ENDPOINT_URL_<SERVICE>``, ``AWS_ENDPOINT_URL``,
                 the profile's ``services`` section, or else the service's own endpoint.
             credentials: ``Credentials``, a botocore credentials object, or ``None`` for botocore's whole
-                chain, which is followed on the first signed call.
+                chain, which is followed on the first signed call and may take both timeouts together.
             profile: The profile in the shared files; ``None`` is ``AWS_PROFILE`` or the default one.
             anonymous: Send unsigned requests.
             api_version: The version of the API; there is one.
             max_attempts: Attempts of a call, the first included; ``None`` is the configured number, or 3.
             retry_mode: ``standard`` or ``adaptive``; ``None`` is the configured one, or standard.
-            connect_timeout: Seconds for a connection to be made.
-            read_timeout: Seconds in which the service has to take or give the next bytes.
-            max_connections: How many connections may be open at once.
+            connect_timeout: Seconds for a connection to be made: from the resolution of the name, over a
+                proxy's tunnel, to the end of the TLS handshake.
+            read_timeout: Seconds in which the service has to take the next slice of a request, to begin its
+                reply (interim replies do not count), and to go on with it: at 1 KiB a second on average.
+            max_connections: How many connections may be open at once. A call waits for one as long as others
+                give theirs back within ``read_timeout``.
             session: Your own ``aiohttp.ClientSession``: used, never closed. Its connector's settings hold, so
-                ``max_connections`` and CA bundles do not apply; a proxy of the environment does.
+                ``max_connections`` and CA bundles do not apply, and a wait for its pool is one for a
+                connection; a proxy of the environment does apply.
             use_fips: Use the FIPS endpoint; ``None`` is the configured choice, or no.
             use_dualstack: Use the dual-stack endpoint; ``None`` is the configured choice, or no.
             validate: Check requests against the model before anything is sent.
@@ -166,12 +172,12 @@ class BaseClient:
         if not self._owner:
             self._core.opened()
             return self
-        limit = self._options.connect_timeout + self._options.read_timeout
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(_OPENING_TIMEOUT):
                 await self._core.open()
         except TimeoutError as error:
-            raise ConfigurationError(f"the configuration was not read within {limit:g} s") from error
+            message = f"the configuration was not read within {_OPENING_TIMEOUT:g} s"
+            raise ConfigurationError(message) from error
         return self
 
     async def close(self) -> None:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from aioecrpublic._common.logs import get_logger
-from aioecrpublic._common.proxy import Proxy, ProxyError, find_proxy
 from aioecrpublic._common.tls import CABundle, environment_bundle
 from aioecrpublic._runtime.arguments import check_count, check_region, check_text
-from aioecrpublic._runtime.endpoints import Endpoint, choose_endpoint, choose_region
+from aioecrpublic._runtime.endpoints import choose_endpoint, choose_region
 from aioecrpublic._runtime.environment import (
     ENVIRONMENT,
     botocore_session,
@@ -88,7 +87,6 @@ class Settings:
         max_attempts: Attempts of a call, the first included.
         retry_mode: ``standard`` or ``adaptive``.
         ca_bundle: The trusted certificates, if they are not the system's.
-        proxy: The proxy for the endpoint, if there is one.
         app_id: The application's id for the user agent.
     """
 
@@ -101,7 +99,6 @@ class Settings:
     max_attempts: int
     retry_mode: str
     ca_bundle: CABundle | None
-    proxy: Proxy | None
     app_id: str | None
 
 
@@ -163,44 +160,43 @@ class SessionSource:
         """The setting, from the environment or the profile."""
         try:
             value = self._session.get_config_variable(name)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ConfigurationError(f"{name}: {error}") from error
-        return str(value) if value not in {None, ""} else None
+        return None if value is None else str(value) or None
 
     def endpoint_url(self, service_id: str) -> str | None:
         """The endpoint, in botocore's order: environment before files, service before all."""
         from botocore.configprovider import ConfiguredEndpointProvider
         from botocore.exceptions import BotoCoreError
 
+        # Where a section has a value, or a value is a section, botocore raises what its access to it does.
+        odd = (BotoCoreError, AttributeError, TypeError, ValueError)
+
         if _flag(self.value("ignore_configured_endpoint_urls")):
             return None
         try:
-            return ConfiguredEndpointProvider(
+            found = ConfiguredEndpointProvider(
                 full_config=self._session.full_config,
                 scoped_config=self._session.get_scoped_config(),
                 client_name=service_id.lower().replace(" ", "-"),
                 environ=ENVIRONMENT,
             ).provide()
-        except BotoCoreError as error:
-            raise ConfigurationError(str(error)) from error
+        except odd as error:
+            raise ConfigurationError(f"endpoint_url: {error}") from error
+        return None if found is None else str(found)
 
 
-def needs_files(arguments: Arguments) -> bool:
-    """Whether anything but the environment has a say: a profile, or a shared file that exists.
+def find_settings(service: Service, arguments: Arguments) -> Settings:
+    """The settings of a client, from all of their sources; blocks.
 
-    Raises:
-        ConfigurationError: A variable names a file that cannot be read.
-    """
-    return named_profile(arguments.profile) is not None or bool(shared_files())
-
-
-def resolve_with_files(service: Service, arguments: Arguments) -> Settings:
-    """The settings of a client, the shared files included; blocks.
+    botocore is not loaded unless a profile is asked for or there is a shared file.
 
     Raises:
         ConfigurationError: Something in it cannot be used; the message names it.
     """
     profile = named_profile(arguments.profile)
+    if profile is None and not shared_files():
+        return resolve(service, arguments, EnvironmentSource())
     try:
         source = SessionSource(botocore_session(arguments.profile), profile)
     except _MalformedDefaultError as error:
@@ -240,7 +236,6 @@ def resolve(service: Service, arguments: Arguments, source: _Source) -> Settings
         max_attempts=_max_attempts(arguments.max_attempts, source.value("max_attempts")),
         retry_mode=_retry_mode(arguments.retry_mode, source.value("retry_mode")),
         ca_bundle=_ca_bundle(source),
-        proxy=_proxy(endpoint),
         app_id=source.value("user_agent_appid"),
     )
 
@@ -255,7 +250,7 @@ def check_retries(max_attempts: int | None, retry_mode: str | None) -> None:
         check_count("max_attempts", max_attempts)
     check_text("retry_mode", retry_mode)
     if retry_mode is not None and retry_mode not in MODES:
-        raise ConfigurationError(f"retry_mode is {retry_mode!r}, one of {', '.join(MODES)}")
+        raise ConfigurationError(f"retry_mode must be one of {', '.join(MODES)} (got {retry_mode!r})")
 
 
 def _ca_bundle(source: _Source) -> CABundle | None:
@@ -264,13 +259,6 @@ def _ca_bundle(source: _Source) -> CABundle | None:
         if path:
             return CABundle(path, "the profile's ca_bundle")
     return environment_bundle()
-
-
-def _proxy(endpoint: str) -> Proxy | None:
-    try:
-        return find_proxy(Endpoint.parse(endpoint).url)
-    except ProxyError as error:
-        raise ConfigurationError(str(error)) from error
 
 
 def _compressed_from(service: Service, source: _Source) -> int | None:
@@ -299,7 +287,7 @@ def _max_attempts(argument: int | None, configured: str | None) -> int:
     try:
         value = int(configured)
     except ValueError as error:
-        raise ConfigurationError(f"max_attempts is {configured!r}, not a number") from error
+        raise ConfigurationError(f"max_attempts must be a whole number (got {configured!r})") from error
     check_retries(value, None)
     return value
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from aioecrpublic._common.threads import DaemonThreads
 from aioecrpublic._runtime.call import Shared
-from aioecrpublic._runtime.config import EnvironmentSource, needs_files, resolve, resolve_with_files
+from aioecrpublic._runtime.config import find_settings
 from aioecrpublic._runtime.credentials import BotocoreSource, Credentials, StaticSource, check_credentials
 from aioecrpublic._runtime.environment import botocore_session, hide_empty_variables
 from aioecrpublic._runtime.errors import ClientStateError
@@ -82,7 +82,7 @@ class Core:
             if self._closed:
                 raise ClientStateError("the client was closed; make a new one")
             if self._shared is None:
-                settings = await self._resolve()
+                settings = await in_thread(self._waiting, find_settings, self._service, self._arguments)
                 self._shared = await self._connect(settings)
                 self._settings = settings
 
@@ -144,21 +144,16 @@ class Core:
         self._sources.add(source)
         return source
 
-    async def _resolve(self) -> Settings:
-        if not needs_files(self._arguments):
-            return resolve(self._service, self._arguments, EnvironmentSource())
-        return await in_thread(self._waiting, resolve_with_files, self._service, self._arguments)
-
     async def _connect(self, settings: Settings) -> Shared:
         router = Router(self._service, settings, self._waiting)
         transport = Transport(
             session=self._session,
             max_connections=self._max_connections,
             ca_bundle=settings.ca_bundle,
-            proxy=settings.proxy,
+            url=router.endpoint.url,
             executor=self._waiting,
         )
-        await transport.open(tls=router.endpoint.url.scheme == "https")
+        await transport.open()
         return Shared(
             service=self._service,
             serde=_serde(self._service),

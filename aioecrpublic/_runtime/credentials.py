@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -30,6 +31,7 @@ _NO_CREDENTIALS: Final = (
     "no credentials found: pass credentials=, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, configure a "
     "profile, or use anonymous=True"
 )
+_LOADING_TIMEOUT: Final = 60.0
 _VARIABLES = {
     "access_key_id": "AWS_ACCESS_KEY_ID",
     "secret_access_key": "AWS_SECRET_ACCESS_KEY",
@@ -148,6 +150,7 @@ class BotocoreSource:
         self._found: BotocoreCredentials | None = None
         self._current: _Loaded | None = None
         self._fetching: asyncio.Future[_Loaded] | None = None
+        self._library_loaded = False
 
     def ready(self) -> Credentials | None:
         """Credentials that are good now, if there are any without waiting."""
@@ -189,6 +192,8 @@ class BotocoreSource:
             self._fetching.cancel()
 
     async def _fetch(self, limit: float) -> Credentials:
+        if not self._library_loaded:
+            await self._load_library()
         fetching = self._fetching or self._start()
         try:
             # Waited for and not awaited: one caller's cancellation is not the others'.
@@ -200,6 +205,13 @@ class BotocoreSource:
         if fetching.cancelled():
             raise ClientStateError("the client was closed during the call")
         return fetching.result().credentials
+
+    async def _load_library(self) -> None:
+        """Load botocore before the clock runs: that takes its time, but waits for nobody."""
+        loading = in_thread(self._executor, importlib.import_module, "botocore.session")
+        loading.add_done_callback(_observe)
+        done, _ = await asyncio.wait([loading], timeout=_LOADING_TIMEOUT)
+        self._library_loaded = bool(done)
 
     def _start(self) -> asyncio.Future[_Loaded]:
         future = in_thread(self._executor, self._load)
@@ -256,7 +268,7 @@ def check_credentials(credentials: object) -> None:
         )
 
 
-def _observe(future: asyncio.Future[_Loaded]) -> None:
+def _observe(future: asyncio.Future[Any]) -> None:
     # Nobody waits for it: a failure shows when credentials are needed again.
     if not future.cancelled():
         future.exception()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import pwd
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -138,8 +139,7 @@ def hide_empty_variables(session: Session) -> None:
 
 def _find(variable: str, default: str) -> str | None:
     named = ENVIRONMENT.get(variable)
-    # As botocore does; without a home, the path stays as it is.
-    path = os.path.expanduser(os.path.expandvars(named or default))  # noqa: PTH111 - pathlib's raises there
+    path = _expanded(named or default)
     try:
         descriptor = open_regular(path)
         try:
@@ -153,4 +153,14 @@ def _find(variable: str, default: str) -> str | None:
         if named is None or path == os.devnull:
             return None
         raise ConfigurationError(f"{variable}: {path!r} cannot be read: {error.strerror}") from error
+    return path
+
+
+def _expanded(path: str) -> str:
+    """A path with its variables and its home filled in, as by botocore; without a home, it stays as it is."""
+    path = os.path.expandvars(path)
+    if "HOME" in ENVIRONMENT or not path.startswith("~/"):
+        return os.path.expanduser(path)  # noqa: PTH111 - pathlib's raises where there is no home
+    with contextlib.suppress(KeyError):
+        return pwd.getpwuid(os.getuid()).pw_dir + path[1:]
     return path

@@ -21,6 +21,7 @@ from aioecrpublic._common.http import (
     is_cut_short,
     sending,
 )
+from aioecrpublic._common.proxy import ProxyError, find_proxy
 from aioecrpublic._common.tls import CABundleError, client_context
 from aioecrpublic._runtime.body import SLICE, SMALL_BODY, TLS_SLICE
 from aioecrpublic._runtime.errors import (
@@ -103,7 +104,7 @@ class _StreamedBody(payload.Payload):
             raise
 
     async def _pass_on(self, writer: AbstractStreamWriter, piece: bytes) -> None:
-        # A peer that stops reading would hold the write for ever.
+        # Without a limit, the write would wait for a peer that stops reading.
         try:
             async with asyncio.timeout(self._stall):
                 await writer.write(piece)
@@ -112,19 +113,19 @@ class _StreamedBody(payload.Payload):
             raise self.failure from error
 
 
-class _Queue:
-    """At most so many exchanges at once, the others in the order in which they came."""
+class _ConnectionLimit:
+    """A limit to the number of exchanges at once; further ones wait in the order in which they came."""
 
     def __init__(self, limit: int) -> None:
         self._free = limit
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._moved = 0.0
+        self._released_at = 0.0
 
-    async def enter(self, patience: float) -> None:
-        """Wait for one's turn as long as the queue moves.
+    async def acquire(self, seconds: float) -> None:
+        """Wait until an exchange may begin, as long as others end.
 
         Raises:
-            TimeoutError: Nobody has left for ``patience`` seconds.
+            TimeoutError: No exchange has ended for ``seconds``.
         """
         if self._free:
             self._free -= 1
@@ -132,28 +133,28 @@ class _Queue:
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
         if not self._waiting:
-            self._moved = loop.time()
+            self._released_at = loop.time()
         self._waiting.append(turn)
         try:
-            await self._wait(turn, patience)
+            await self._wait(turn, seconds)
         except BaseException:
             if turn.done():
-                self.leave()
+                self.release()
             else:
                 self._waiting.remove(turn)
             raise
 
-    async def _wait(self, turn: asyncio.Future[None], patience: float) -> None:
+    async def _wait(self, turn: asyncio.Future[None], seconds: float) -> None:
         loop = asyncio.get_running_loop()
         while not turn.done():
-            await asyncio.wait([turn], timeout=self._moved + patience - loop.time())
-            if not turn.done() and loop.time() >= self._moved + patience:
-                raise TimeoutError(f"no connection was free within {patience:g} s")
+            await asyncio.wait([turn], timeout=self._released_at + seconds - loop.time())
+            if not turn.done() and loop.time() >= self._released_at + seconds:
+                raise TimeoutError(f"no connection was free within {seconds:g} s")
 
-    def leave(self) -> None:
-        """Make room for the next."""
+    def release(self) -> None:
+        """Let the next exchange begin."""
         if self._waiting:
-            self._moved = asyncio.get_running_loop().time()
+            self._released_at = asyncio.get_running_loop().time()
             self._waiting.popleft().set_result(None)
         else:
             self._free += 1
@@ -166,11 +167,11 @@ class Transport:
         session: The user's own session, which is never closed here; ``None`` makes a pool.
         max_connections: The pool's size.
         ca_bundle: The certificates to trust instead of the system's.
-        proxy: The proxy to go through.
+        url: Where most requests go.
         executor: Worker threads for reading certificates.
 
     Raises:
-        ConfigurationError: The session cannot be used.
+        ConfigurationError: The session cannot be used, or the environment names a proxy that is none.
     """
 
     def __init__(
@@ -179,7 +180,7 @@ class Transport:
         session: aiohttp.ClientSession | None,
         max_connections: int,
         ca_bundle: CABundle | None,
-        proxy: Proxy | None,
+        url: yarl.URL,
         executor: Executor,
     ) -> None:
         try:
@@ -187,16 +188,17 @@ class Transport:
         except SessionError as error:
             raise ConfigurationError(str(error)) from error
         # The user's session has a limit of its own.
-        self._queue = None if session is not None else _Queue(max_connections)
+        self._limit = None if session is not None else _ConnectionLimit(max_connections)
         self._ca_bundle = ca_bundle
-        self._proxy = proxy
+        self._url = url
+        self._proxy = _find_proxy(url)
         self._executor = executor
         # A single thread encodes faster than most networks are. Four took a fifth more CPU time for a whole
         # push: glibc gives every thread a heap of its own, and what one of them allocates and the event loop
         # frees is returned to the system and faulted in again, slice after slice.
         self._encoder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="aioecrpublic-wire")
 
-    async def open(self, *, tls: bool) -> None:
+    async def open(self) -> None:
         """Make the pool; reading the system's certificates happens in a worker thread.
 
         Raises:
@@ -205,7 +207,8 @@ class Transport:
         if self._connections is not None:
             return
         try:
-            context = await in_thread(self._executor, client_context, self._ca_bundle) if tls else None
+            encrypted = self._url.scheme == "https"
+            context = await in_thread(self._executor, client_context, self._ca_bundle) if encrypted else None
         except CABundleError as error:
             raise ConfigurationError(str(error)) from error
         self._connections = Connections.open(context)
@@ -233,13 +236,13 @@ class Transport:
             BrokenReplyError: The reply was cut short or is far too large.
             ClientStateError: The pool is closed.
         """
-        if self._queue is None:
+        if self._limit is None:
             return await self._exchange(url, headers, body, timeouts, repeatable=repeatable)
-        await self._queue.enter(timeouts.read)
+        await self._limit.acquire(timeouts.read)
         try:
             return await self._exchange(url, headers, body, timeouts, repeatable=repeatable)
         finally:
-            self._queue.leave()
+            self._limit.release()
 
     async def _exchange(
         self, url: yarl.URL, headers: Mapping[str, str], body: Body, timeouts: Timeouts, *, repeatable: bool
@@ -262,7 +265,7 @@ class Transport:
                 timeouts,
                 headers=headers,
                 body=content if content is not None and len(content) <= SMALL_BODY else stream,
-                proxy=self._proxy,
+                proxy=self._proxy if url == self._url else _find_proxy(url),
                 settings=_SETTINGS,
                 repeatable=repeatable,
             )
@@ -274,6 +277,13 @@ class Transport:
             if streamed and streamed[-1].failure is not None:
                 raise streamed[-1].failure from None
             raise _translated(error, timeouts) from error
+
+
+def _find_proxy(url: yarl.URL) -> Proxy | None:
+    try:
+        return find_proxy(url)
+    except ProxyError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 async def _read(response: Response) -> bytes:

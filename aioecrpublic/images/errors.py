@@ -20,6 +20,10 @@ class ImageError(ECRPublicError):
     """
 
 
+class ArgumentError(ImageError, ValueError):
+    """An argument of an image source that cannot be used; the message names it."""
+
+
 def shown(value: object) -> str:
     """Return text from an untrusted image as it may appear in a message: escaped, in quotes, not too long."""
     text = repr(value) if not isinstance(value, str) else repr(value[: _SHOWN + 1])

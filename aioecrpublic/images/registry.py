@@ -11,6 +11,7 @@ import yarl
 
 from aioecrpublic._common.addresses import is_this_machine
 from aioecrpublic._common.http import Connections, SessionError, Timeouts
+from aioecrpublic._common.numbers import check_count, check_positive
 from aioecrpublic._common.oci import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -25,7 +26,7 @@ from aioecrpublic.images import jsondoc
 from aioecrpublic.images.descriptor import Descriptor, parse_descriptor
 from aioecrpublic.images.digest import check_digest, is_digest, new_hash, verify
 from aioecrpublic.images.docker_config import look_up_credentials, read_config
-from aioecrpublic.images.errors import ImageError, shown
+from aioecrpublic.images.errors import ArgumentError, ImageError, shown
 from aioecrpublic.images.layout import check_manifest_size
 from aioecrpublic.images.manifest import MAX_MANIFEST_SIZE
 from aioecrpublic.images.reference import DOCKER_HUB, cosign_names, parse_reference
@@ -100,8 +101,6 @@ class RegistryImage(SourceLifecycle):
         connect_timeout: float = 10.0,
         read_timeout: float = 60.0,
     ) -> None:
-        if max_attempts < 1:
-            raise ValueError("max_attempts must be at least 1")
         if session is not None and (ca_file is not None or not verify_tls):
             raise ImageError("ca_file and verify_tls=False cannot be used with a session of your own")
         if ca_file is not None and not verify_tls:
@@ -120,8 +119,14 @@ class RegistryImage(SourceLifecycle):
         self._verify_tls = verify_tls
         self._given_session = session
         self._connections: Connections | None = None
-        self._max_attempts = max_attempts
-        self._timeouts = Timeouts(connect_timeout, read_timeout)
+        try:
+            self._max_attempts = check_count("max_attempts", max_attempts)
+            self._timeouts = Timeouts(
+                check_positive("connect_timeout", connect_timeout),
+                check_positive("read_timeout", read_timeout),
+            )
+        except ValueError as error:
+            raise ArgumentError(str(error)) from None
         self._client: RegistryClient | None = None
         self._root: Descriptor | None = None
         self._manifests: dict[str, bytes] = {}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import aiohttp
 import pytest
 import trustme
+import uvloop
 
 from aioecrpublic import Credentials, ECRPublicClient
 from aioecrpublic.errors import ImageError, TimeoutError  # noqa: A004 - the package's own
@@ -495,6 +496,27 @@ async def test_closing_a_client_waits_for_no_peer(
         await asyncio.wait([uploading, calling])
     assert uploading.exception() is not None
     assert calling.exception() is not None
+
+
+def test_the_limits_hold_under_uvloop() -> None:
+    async def fall_silent() -> None:
+        for behaviour in (nothing, one_interim, endless_head, dripping_body):
+            async with Peer(behaviour) as peer:
+                url = f"http://127.0.0.1:{peer.port}"
+                await call_service(url)
+                await read_registry(url)
+                await until(lambda peer=peer: peer.open == 0)  # type: ignore[misc]
+        async with Peer(deaf) as peer:
+            url = f"http://127.0.0.1:{peer.port}"
+            client = await ECRPublicClient("us-east-1", url, CREDENTIALS, max_attempts=1).open()
+            uploading = asyncio.ensure_future(upload(client))
+            await until(lambda: len(peer.heads) == 1)
+            await client.close()
+            await asyncio.wait([uploading])
+            assert uploading.exception() is not None
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(fall_silent())
 
 
 def test_a_resolver_that_hangs_does_not_keep_the_process() -> None:

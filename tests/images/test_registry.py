@@ -7,7 +7,7 @@ import json
 import logging
 import tracemalloc
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -989,9 +989,12 @@ async def test_an_image_can_be_written_from_what_was_read(registry: FakeRegistry
         assert json.loads(graph.root.raw)["schemaVersion"] == 2
 
 
-def test_arguments_are_checked() -> None:
-    with pytest.raises(ValueError, match="max_attempts must be at least 1"):
-        RegistryImage("app", max_attempts=0)
+@pytest.mark.parametrize("name", ["max_attempts", "connect_timeout", "read_timeout"])
+@pytest.mark.parametrize("value", [0, -1, True, "5", float("nan"), float("inf"), None])
+def test_arguments_are_checked(name: str, value: Any) -> None:
+    with pytest.raises(ImageError, match=rf"^{name} must be a ") as caught:
+        RegistryImage("app", **{name: value})
+    assert isinstance(caught.value, ValueError)
 
 
 @pytest.mark.parametrize(

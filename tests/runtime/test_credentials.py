@@ -15,6 +15,7 @@ from aioecrpublic import ConfigurationError, Credentials, CredentialsError, ECRP
 from aioecrpublic._runtime.credentials import BotocoreSource
 from aioecrpublic.errors import ClientStateError
 from tests.support import oracle
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,7 +172,7 @@ async def test_closing_lets_those_who_wait_go(executor: ThreadPoolExecutor) -> N
 
     source = BotocoreSource(resolve, executor)
     waiting = asyncio.create_task(source.get(10))
-    await asyncio.sleep(0)
+    await until(lambda: source._fetching is not None)
     source.close()
     with pytest.raises(ClientStateError, match="closed"):
         await waiting

@@ -87,6 +87,10 @@ async def test_a_custom_endpoint_takes_any_region() -> None:
         ("http://user:secret@host", "user name or password"),
         ("http://host/?a=b", "query"),
         ("http://[::1", "not a URL"),
+        ("http://host:0", "not a URL"),
+        ("http://ho\nst", "not a URL"),
+        ("http://ho st", "no host that can be connected to"),
+        ("http://[fe80::1%25eth0]:8080", "no host that can be connected to"),
     ],
 )
 async def test_what_is_not_an_endpoint_is_refused_without_showing_secrets(url: str, message: str) -> None:

@@ -197,6 +197,20 @@ async def test_a_home_that_is_of_no_use_stops_no_client(
     assert f"Credential={expected}/" in wire.requests[0].headers["Authorization"]
 
 
+@pytest.mark.usefixtures("configured")
+async def test_an_empty_home_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = await opened()
+    entry = pwd.getpwuid(os.getuid())
+    found = pwd.struct_passwd((*entry[:5], str(tmp_path), *entry[6:]))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: found)
+    monkeypatch.setenv("HOME", "")
+    assert await opened() == expected
+    with without_entry(monkeypatch):
+        monkeypatch.setenv("HOME", "")
+        async with ECRPublicClient(anonymous=True) as client:
+            assert client.region == "us-east-1"
+
+
 # Shared files
 
 
@@ -395,13 +409,14 @@ asyncio.run(main())
     assert (done.stdout, done.stderr, done.returncode) == ("CredentialsError\n", "", 0)
 
 
-async def test_configuration_that_does_not_come_is_an_error_within_the_timeouts(
+async def test_configuration_that_does_not_come_is_an_error(
     configured: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As on a file server that has gone away.
     ready = threading.Event()
-    monkeypatch.setattr("aioecrpublic._runtime.core.resolve_with_files", lambda *_: ready.wait(60))
-    client = ECRPublicClient(connect_timeout=0.1, read_timeout=0.1)
+    monkeypatch.setattr("aioecrpublic._runtime.core.find_settings", lambda *_: ready.wait(60))
+    monkeypatch.setattr("aioecrpublic._runtime.client._OPENING_TIMEOUT", 0.2)
+    client = ECRPublicClient()
     with pytest.raises(ConfigurationError, match=r"not read within 0\.2 s"):
         await client.open()
     ready.set()

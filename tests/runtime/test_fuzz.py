@@ -241,6 +241,59 @@ def test_any_variable_is_used_or_refused(
         runner.run(call(connect_timeout=5, read_timeout=5))
 
 
+# Files
+
+names = st.sampled_from(
+    [
+        "region", "endpoint_url", "services", "max_attempts", "retry_mode", "ca_bundle", "use_fips_endpoint",
+        "sdk_ua_app_id", "ignore_configured_endpoint_urls", "ecr_public", "aws_access_key_id",
+        "aws_secret_access_key", "aws_session_token", "source_profile", "role_arn", "credential_source",
+        "sso_session", "defaults_mode", "metadata_service_timeout",
+    ]
+)  # fmt: skip
+settings_lines = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["", "  ", "\t"]),
+    st.one_of(names, st.text(max_size=6)),
+    st.sampled_from([" = ", "=", " =", ": ", " "]),
+    st.one_of(
+        st.sampled_from(["", "us-east-1", "mine", "default", "true", "5", "http://a.example"]), in_variables
+    ),
+)
+sections = st.sampled_from(
+    [
+        "[default]",
+        "[profile default]",
+        "[services mine]",
+        "[services]",
+        "[profile a",
+        "[]",
+        "[profile 'a]",
+        "[a] b",
+    ]
+)
+files = st.lists(st.one_of(sections, settings_lines), max_size=8).map("\n".join)
+
+
+@settings(FUZZ, max_examples=FUZZ.max_examples // 5)
+@given(config=files, credentials=files)
+def test_any_shared_file_is_used_or_refused(
+    config: str,
+    credentials: str,
+    runner: asyncio.Runner,
+    nobody: None,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, content in (("AWS_CONFIG_FILE", config), ("AWS_SHARED_CREDENTIALS_FILE", credentials)):
+            (folder / variable).write_text(content, encoding="utf-8", errors="replace")
+            patch.setenv(variable, str(folder / variable))
+        patch.setenv("AWS_ENDPOINT_URL_STS", "http://a.example")
+        patch.setenv("AWS_MAX_ATTEMPTS", "1")
+        runner.run(call(connect_timeout=5, read_timeout=5))
+
+
 # Replies
 
 tokens = st.sampled_from(

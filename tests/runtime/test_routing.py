@@ -59,7 +59,6 @@ SETTINGS = Settings(
     max_attempts=1,
     retry_mode="standard",
     ca_bundle=None,
-    proxy=None,
     app_id=None,
 )
 OWN = {

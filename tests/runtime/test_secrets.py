@@ -102,7 +102,7 @@ def echo_in_a_long_header(request: Received) -> bytes:
 
 
 def echo_in_a_control_character(request: Received) -> bytes:
-    return f"HTTP/1.1 200 OK\r\nX-A: {request.headers['Authorization']}\0\r\n\r\n".encode()
+    return f"HTTP/1.1 200 OK\r\nX-A: {request.headers['Authorization']}\0\r\nB\0\r\n\r\n".encode()
 
 
 def echo_as_a_chunk(request: Received) -> bytes:

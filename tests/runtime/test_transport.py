@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import socket
@@ -119,6 +120,33 @@ async def test_a_proxy_that_refuses_is_named(
             with pytest.raises(ConnectError, match=f"the proxy answered with status {status}") as caught:
                 await client.describe_registries()
     assert (caught.value.attempts, len(proxy.heads)) == (attempts, attempts)
+
+
+@pytest.mark.parametrize("by_proxy", [False, True])
+async def test_addresses_of_ipv6_are_reached(
+    by_proxy: bool,  # noqa: FBT001 - cases
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[bytes] = []
+
+    async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        await reader.readexactly(2)
+        writer.write(answer(headers={"Connection": "close"}))
+        writer.close()
+
+    server = await asyncio.start_server(answered, "::1", 0)
+    authority = f"[::1]:{server.sockets[0].getsockname()[1]}"
+    url = f"http://{authority}"
+    if by_proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://user:pass@{authority}")
+        url = "http://[2001:db8::1]:8080"
+    async with ECRPublicClient("us-east-1", url, CREDENTIALS, max_attempts=1) as client:
+        await client.describe_registries()
+        assert client.endpoint_url == url
+    target = "http://[2001:db8::1]:8080/" if by_proxy else "/"
+    assert seen[0].startswith(f"POST {target} HTTP/1.1\r\nHost: {url.partition('//')[2]}\r\n".encode())
+    server.close()
 
 
 # No connection
