@@ -119,7 +119,7 @@ header_values = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_
     path=paths,
     headers=st.dictionaries(header_names, header_values, max_size=4),
     body=st.binary(max_size=50),
-    secret=st.text(min_size=1, max_size=50),
+    secret=st.text(min_size=1, max_size=50).filter(lambda text: text.isprintable() and text == text.strip()),
     token=st.none() | st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=80),
     moment=st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2200, 1, 1)),  # noqa: DTZ001 - naive UTC
 )
