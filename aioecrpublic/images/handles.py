@@ -8,6 +8,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from aioecrpublic._common.text import printable
 from aioecrpublic.images.errors import ImageError
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class FileHandle:
 
     def __del__(self) -> None:
         if not self._closed:
-            warnings.warn(f"unclosed file {self.name}", ResourceWarning, source=self, stacklevel=2)
+            warnings.warn(f"unclosed file {printable(self.name)}", ResourceWarning, source=self, stacklevel=2)
             self.close()
 
 

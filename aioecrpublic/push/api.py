@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aioecrpublic._common.text import printable
 from aioecrpublic._runtime.errors import ValidationError
 from aioecrpublic.images.threads import map_bounded
-from aioecrpublic.push.job import ImageJob, check_names
+from aioecrpublic.push.job import ImageJob, check_names, name_of_source
 from aioecrpublic.push.pusher import open_pusher
 from aioecrpublic.push.result import PushResult
 from aioecrpublic.push.tasks import single_error
@@ -156,7 +156,8 @@ async def push_images(
                         compress=compress,
                     )
             except Exception as error:  # noqa: BLE001 - it is raised when the other images are done
-                error.add_note(printable(f"while pushing {job.source} to {job.repository_name}"))
+                where = f"while pushing {name_of_source(job.source)} to {job.repository_name}"
+                error.add_note(printable(where))
                 return error
 
         await _check_all(client, images)
@@ -184,7 +185,7 @@ async def _check_all(client: ECRPublicClient, images: Sequence[ImageJob]) -> Non
 def _described(job: ImageJob) -> str:
     """Return the image of a job in words: the source, and the platforms that are wanted of it."""
     wanted = "" if job.platforms is None else f" ({', '.join(sorted(set(job.platforms)))})"
-    return f"{job.source}{wanted}"
+    return f"{name_of_source(job.source)}{wanted}"
 
 
 async def upload_layer(

@@ -84,7 +84,8 @@ class AttachedPush:
         self._result = image.result
         self._waiting = deque(image.manifests)
         self._failures: list[ReferrerFailure] = []
-        self._count = 0
+        # Digests and tags: several manifests may list the same.
+        self._tried: set[tuple[str, tuple[str, ...]]] = set()
         # Seconds that failures have taken.
         self._lost = 0.0
 
@@ -106,16 +107,18 @@ class AttachedPush:
         return attrs.evolve(self._result, referrers_failed=tuple(self._failures))
 
     async def _push_attached_to(self, digest: str) -> None:
-        attached: list[tuple[Descriptor, Sequence[str]]] = []
+        attached: list[tuple[Descriptor, tuple[str, ...]]] = []
         async with self._noting_failure(digest):
             attached += [(descriptor, ()) for descriptor in await self._source.referrers(digest)]
         async with self._noting_failure(digest):
             found = await self._source.cosign_tags(digest)
             attached += [(descriptor, (tag,)) for tag, descriptor in found.items()]
         for descriptor, tags in attached:
-            self._count += 1
-            if self._count > MAX_ATTACHED:
+            if (descriptor.digest, tags) in self._tried:
+                continue
+            if len(self._tried) == MAX_ATTACHED:
                 raise _TooMuchError(f"more than {MAX_ATTACHED} manifests are attached to it")
+            self._tried.add((descriptor.digest, tags))
             async with self._noting_failure(descriptor.digest):
                 pushed = await self._push(_Attached(self._source, descriptor), tags)
                 self._result = _sum(self._result, pushed.result)

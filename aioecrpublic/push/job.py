@@ -14,9 +14,15 @@ from aioecrpublic._generated.types import PutImageRequest
 from aioecrpublic._runtime.errors import ConfigurationError, ValidationError
 from aioecrpublic._runtime.validate import problems
 from aioecrpublic.images import ImageSource
+from aioecrpublic.images.reference import hide_user
 
 if TYPE_CHECKING:
     from aioecrpublic.client import ECRPublicClient
+
+
+def name_of_source(source: ImageSource | str | os.PathLike[str]) -> str:
+    """What a source is called in messages, without the password that may stand in it."""
+    return hide_user(os.fsdecode(source)) if isinstance(source, str | os.PathLike) else source.name
 
 
 @attrs.frozen(kw_only=True)
@@ -31,7 +37,7 @@ class ImageJob:
         platforms: The platforms of an index that are wanted; ``None`` is the whole of it.
     """
 
-    source: ImageSource | str | os.PathLike[str]
+    source: ImageSource | str | os.PathLike[str] = attrs.field(repr=name_of_source)
     repository_name: str
     tags: Sequence[str] = ()
     registry_id: str | None = None

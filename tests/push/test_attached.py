@@ -224,6 +224,16 @@ async def test_what_is_odd_is_told_and_the_others_go_on(
         assert failures[str(manifest["digest"])].isprintable()
 
 
+async def test_what_several_manifests_list_is_tried_once(client: ECRPublicClient, signed: Signed) -> None:
+    manifest, _ = odd_manifest(LayoutBuilder(signed.image.directory), "gone")
+    source = Odd(OCILayout(signed.image.directory, "1.0"), manifest)
+    events: list[PushEvent] = []
+    result = await push_image(client, source, REPOSITORY, referrers=True, on_event=events.append)
+    assert len(signed.image.manifests) > 1
+    assert [failure.digest for failure in result.referrers_failed] == [manifest["digest"]]
+    assert sum(isinstance(event, PushCompleted) for event in events) == 4
+
+
 async def test_what_the_service_refuses_is_told(
     server: LocalECRPublic, client: ECRPublicClient, signed: Signed
 ) -> None:

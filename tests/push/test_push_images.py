@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import attrs
 import pytest
 
 from aioecrpublic import ImageError, push_image, push_images
@@ -22,6 +23,7 @@ from tests.push.helpers import (
     tags_of,
 )
 from tests.support.oci import LayoutBuilder, random_layer, write_image, write_index
+from tests.support.secrets import assert_hidden
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -229,3 +231,22 @@ async def test_closing_the_client_ends_pushes_that_wait_for_a_thread(
     async with asyncio.timeout(60):
         with pytest.raises(ClientStateError):
             await pushing
+
+
+async def test_neither_a_password_nor_controls_in_a_source_are_shown(client: ECRPublicClient) -> None:
+    user = "releaser:p4ssw0rd-of-a-registry"
+    jobs = [
+        ImageJob(source=source, repository_name=REPOSITORY, tags=["1"])
+        for source in (f"docker://{user}@127.0.0.1:1/team/app:1", "oci:\x1b]0;owned\x07")
+    ]
+    assert user not in repr(jobs)
+    with pytest.raises(ValidationError, match="is for both") as refused:
+        await push_images(client, jobs)
+    with pytest.RaisesGroup(ImageError, ImageError) as failed:
+        await push_images(client, [attrs.evolve(job, tags=[]) for job in jobs])
+    for error in (refused.value, failed.value):
+        assert_hidden(error, [user, user.partition(":")[2]])
+    for each in failed.value.exceptions:
+        (note,) = each.__notes__
+        assert note.isprintable()
+        assert note.endswith(f" to {REPOSITORY}")
