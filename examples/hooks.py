@@ -1,4 +1,4 @@
-"""Count calls, retries and errors with a hook; runs against a local ECR Public that loses a reply."""
+"""Count calls, retries and errors with a hook; runs against a local ECR Public that cuts a reply off."""
 
 import asyncio
 from collections import Counter
@@ -32,7 +32,7 @@ class Metrics:
 async def main() -> None:
     metrics = Metrics()
     async with (
-        LocalECRPublic(faults=[Fault(kind=FaultKind.LOST, operation="DescribeRepositories")]) as server,
+        LocalECRPublic(faults=[Fault(kind=FaultKind.CUT, operation="DescribeRepositories")]) as server,
         ECRPublicClient(
             endpoint_url=server.endpoint_url, credentials=server.credentials, hooks=[metrics]
         ) as client,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import yarl
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
+    from multidict import CIMultiDictProxy
 
     from aioecrpublic._common.proxy import Proxy
 
@@ -209,13 +210,13 @@ class Response:
         self._response = response
         self._exchange = exchange
         self._secrets = secrets
-        self.sent = sent
+        self.sent: Mapping[str, str] = sent
         # Seconds that the body may still be waited for.
         self._left = exchange.read
-        self.status = response.status
-        self.reason = response.reason
-        self.headers = response.headers
-        self.url = response.url
+        self.status: int = response.status
+        self.reason: str | None = response.reason
+        self.headers: CIMultiDictProxy[str] = response.headers
+        self.url: yarl.URL = response.url
 
     @property
     def content_length(self) -> int | None:
@@ -308,7 +309,7 @@ class _Exchange:
 
     def __init__(self, read: float) -> None:
         self.limit: asyncio.Timeout | None = None
-        self.read = read
+        self.read: float = read
         self._transport: asyncio.Transport | None = None
         # The pool that the connection was idle in; ``None`` for one that is new, or the user's.
         self._pool: _Connector | None = None

@@ -56,8 +56,8 @@ class Router:
         self._signers: dict[str, Signer] = {}
         self._routes: dict[str, Route] = {}
         self._rules: EndpointProvider | None = None
-        self.endpoint = Endpoint.parse(settings.endpoint_url)
-        self.signer = self._signer(settings.signing_region)
+        self.endpoint: Endpoint = Endpoint.parse(settings.endpoint_url)
+        self.signer: Signer = self._signer(settings.signing_region)
 
     def route(self, operation: Operation[Any, Any]) -> Route:
         """Return the route of an operation that goes to the client's endpoint."""

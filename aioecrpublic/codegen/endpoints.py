@@ -49,7 +49,7 @@ class EndpointRules:
         rule_set = loader.load_service_model(name, "endpoint-rule-set-1")
         self._provider = EndpointProvider(ruleset_data=rule_set, partition_data=self._partitions)
         reached = list(_reached(rule_set["rules"]))
-        self.parameters = frozenset(_references(reached))
+        self.parameters: frozenset[str] = frozenset(_references(reached))
         self._regions_of_its_own = frozenset(_named_regions(reached))
 
     def resolve(self, served: Iterable[str], parameters: Mapping[str, Any]) -> EndpointsModel:

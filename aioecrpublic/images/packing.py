@@ -314,7 +314,7 @@ class Spool:
         except OSError as error:
             raise ImageError(f"{name}: cannot be created: {error.strerror}") from error
         self.file: FileHandle = files.adopt(descriptor, name)
-        self.end = 0
+        self.end: int = 0
 
     def append(self, pieces: Iterable[bytes]) -> FileRange:
         """Write some bytes and return where they are.

@@ -82,10 +82,11 @@ class Connection(web.RequestHandler):
             read_bufsize=_READ_BUFFER,
         )
         self.request: web.BaseRequest | None = None
-        self.is_trusted = False
-        self.since = self.moved_at = loop.time()
-        self.peer = ""
-        self.received = 0
+        self.is_trusted: bool = False
+        self.since: float = loop.time()
+        self.moved_at: float = self.since
+        self.peer: str = ""
+        self.received: int = 0
         self._connections = connections
         self._wire: asyncio.Transport | None = None
         self._content: StreamReader | None = None

@@ -185,7 +185,7 @@ def test_faults_of_the_registry_api(name: str) -> None:
 async def test_our_client_retries_through_them() -> None:
     faults = [
         Fault(kind="error", operation="CreateRepository", times=2),
-        Fault(kind="lost", operation="DescribeRegistries"),
+        Fault(kind="cut", operation="DescribeRegistries"),
         Fault(kind="error", operation="DescribeImages", times=3),
     ]
     async with (
