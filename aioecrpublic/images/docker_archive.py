@@ -136,7 +136,7 @@ class DockerFiles:
 
     def __init__(self, archive: ArchiveFiles, reference: str | None) -> None:
         """Present `archive`; of the older form only the image `reference`, or the only one."""
-        self.for_docker = False
+        self.for_docker: bool = False
         self._archive = archive
         self._reference = reference
         self._converted: dict[str, FileRange] | None = None
@@ -149,7 +149,7 @@ class DockerFiles:
     def open(self) -> None:
         """Open the archive, and convert the image if there is no layout in it."""
         self._archive.open()
-        self.for_docker: bool = self._archive.has(_MANIFEST_FILE)
+        self.for_docker = self._archive.has(_MANIFEST_FILE)
         if not (self._archive.has("oci-layout") and self._archive.has("index.json")):
             self._converted = _Conversion(self._archive, self._reference).run()
 
