@@ -161,7 +161,7 @@ def test_an_argument_comes_before_the_environment(
     assert len(client_context(CABundle(str(bundle), "ca_file")).get_ca_certs()) == 1
     with pytest.raises(CABundleError, match=r"'' \(ca_file\)"):
         client_context(CABundle("", "ca_file"))
-    with pytest.raises(CABundleError, match="null (byte|character)"):
+    with pytest.raises(CABundleError, match=r"null (byte|character)"):
         client_context(CABundle("a\0b", "ca_file"))
 
 
