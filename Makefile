@@ -44,7 +44,7 @@ newest:  ## The same with the newest versions, and clients of all of botocore's 
 	AIOECRPUBLIC_SOAK=1 $(VENV)-newest/bin/python -m pytest tests/codegen/test_other_services.py
 
 edge: $(EDGE)
-	$(PYTEST) -m "not slow" tests/codegen tests/images tests/manage tests/push tests/runtime tests/test_client.py --ignore tests/codegen/test_committed.py
+	$(PYTEST) -m "not slow" tests/codegen tests/common tests/runtime tests/test_client.py --ignore tests/codegen/test_committed.py
 
 lint: $(DEV)  ## Style and types
 	$(BIN)/python -m ruff check
