@@ -83,7 +83,8 @@ class RegistryImage(SourceLifecycle):
             of yours.
         max_attempts: of each request, and in a row without progress while a blob is read.
         connect_timeout: seconds for a connection to be made, the resolution of the name included.
-        read_timeout: seconds for a reply to begin, and without a byte; see `aioecrpublic._common.http`.
+        read_timeout: seconds for the head of a reply, and without a byte of its body, which has to come at
+            1 KiB per second on average.
     """
 
     def __init__(
